@@ -1,0 +1,29 @@
+//! What cargo cannot say in Cargo.toml: the linker flags of the shared library, and the few lines of C.
+
+use std::env::var;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    let os = var("CARGO_CFG_TARGET_OS").unwrap_or_default();
+    let family = var("CARGO_CFG_TARGET_FAMILY").unwrap_or_default();
+
+    if family == "unix" && os != "macos" {
+        // The name that programs built against the C library ask the loader for.
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libkqueue.so.0");
+        // Fork and signal handlers of ours may run at any time: dlclose() must not unmap them.
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    }
+
+    if os == "linux" {
+        const SHIM: &str = "src/platform/linux/shim.c";
+        println!("cargo:rerun-if-changed={SHIM}");
+        cc::Build::new()
+            .file(SHIM)
+            // A cancelled thread unwinds through it.
+            .flag("-fexceptions")
+            .flag("-fvisibility=hidden")
+            .opt_level(2)
+            .extra_warnings(true)
+            .compile("kqueue_shim");
+    }
+}

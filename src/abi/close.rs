@@ -1,0 +1,158 @@
+//! close() and its kin, in front of libc's: a descriptor that goes takes its knotes along (10.1).
+//!
+//! For a number that no queue watches this costs two atomic additions. A call that fails, or that only marks
+//! descriptors close-on-exec, drops nothing. The library's own helpers are not the program's to close: for it
+//! those numbers are not open.
+
+use crate::errno::Errno;
+use crate::platform::next::{self, DIR, FILE};
+use crate::platform::{descriptors, start, sys};
+use crate::registry::close::{begin, is_helper, make_way};
+use core::ffi::{c_char, c_int, c_uint};
+
+const BADF: c_int = -1;
+
+fn bad_descriptor() -> c_int {
+    sys::set_errno(Errno::EBADF);
+    BADF
+}
+
+/// `close(2)`.
+#[no_mangle]
+pub extern "C-unwind" fn close(fd: c_int) -> c_int {
+    if fd < 0 {
+        start::notice_probe();
+        return bad_descriptor();
+    }
+    if is_helper(fd) {
+        return bad_descriptor();
+    }
+    let watched = begin(fd);
+    let result = next::close(fd);
+    // On Linux the number is free whatever close() says of the file, but for EBADF.
+    watched.end(result == 0 || sys::last_errno() != Errno::EBADF);
+    result
+}
+
+/// Can `dup2(old, new)` succeed, and does it close something?
+fn replaces(old: c_int, new: c_int) -> bool {
+    old != new && new >= 0 && (new as u64) < sys::descriptor_limit() && sys::is_open(old)
+}
+
+fn replace(old: c_int, new: c_int, call: impl FnOnce() -> c_int) -> c_int {
+    if !replaces(old, new) {
+        return call();
+    }
+    if is_helper(old) {
+        return bad_descriptor();
+    }
+    make_way(new);
+    let watched = begin(new);
+    let result = call();
+    watched.end(result != -1);
+    result
+}
+
+/// `dup2(2)`.
+#[no_mangle]
+pub extern "C" fn dup2(old: c_int, new: c_int) -> c_int {
+    replace(old, new, || next::dup2(old, new))
+}
+
+/// `dup3(2)`.
+#[no_mangle]
+pub extern "C" fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
+    if flags & !libc::O_CLOEXEC != 0 {
+        return next::dup3(old, new, flags);
+    }
+    replace(old, new, || next::dup3(old, new, flags))
+}
+
+const CLOSE_RANGE_CLOEXEC: c_int = 4;
+const CLOSE_RANGE_UNSHARE: c_int = 2;
+
+/// `close_range(2)`.
+#[no_mangle]
+pub extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+    let closes = first <= last && flags & !CLOSE_RANGE_UNSHARE == 0;
+    if flags & CLOSE_RANGE_CLOEXEC != 0 || !closes || !next::has_close_range() {
+        return next::close_range(first, last, flags);
+    }
+    let mut from = first;
+    let mut result = 0;
+    descriptors::each_known(first, last, |fd| {
+        if is_helper(fd as c_int) {
+            if from < fd {
+                result |= next::close_range(from, fd - 1, flags);
+            }
+            from = fd + 1;
+        } else {
+            close(fd as c_int);
+        }
+    });
+    if from <= last && from >= first {
+        result |= next::close_range(from, last, flags);
+    }
+    result
+}
+
+/// `closefrom(3)`.
+#[no_mangle]
+pub extern "C" fn closefrom(least: c_int) {
+    let least = least.max(0) as c_uint;
+    if next::has_close_range() {
+        close_range(least, c_uint::MAX, 0);
+        return;
+    }
+    for fd in least..sys::descriptor_limit().min(1 << 20) as c_uint {
+        close(fd as c_int);
+    }
+}
+
+/// `fclose(3)`.
+///
+/// # Safety
+/// As libc's: `stream` is an open stream.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn fclose(stream: *mut FILE) -> c_int {
+    // SAFETY: the caller's promise.
+    let (watched, result) = unsafe { (begin(next::fileno(stream)), next::fclose(stream)) };
+    watched.end(true);
+    result
+}
+
+/// `pclose(3)`.
+///
+/// # Safety
+/// As libc's: `stream` came from popen().
+#[no_mangle]
+pub unsafe extern "C-unwind" fn pclose(stream: *mut FILE) -> c_int {
+    // SAFETY: the caller's promise.
+    let (watched, result) = unsafe { (begin(next::fileno(stream)), next::pclose(stream)) };
+    watched.end(true);
+    result
+}
+
+/// `closedir(3)`.
+///
+/// # Safety
+/// As libc's: `directory` came from opendir() or fdopendir().
+#[no_mangle]
+pub unsafe extern "C-unwind" fn closedir(directory: *mut DIR) -> c_int {
+    // SAFETY: the caller's promise.
+    let (watched, result) = unsafe { (begin(next::dirfd(directory)), next::closedir(directory)) };
+    watched.end(true);
+    result
+}
+
+/// `freopen(3)`.
+///
+/// # Safety
+/// As libc's: `stream` is an open stream.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn freopen(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE {
+    // SAFETY: the caller's promise.
+    let (watched, result) = unsafe { (begin(next::fileno(stream)), next::freopen(path, mode, stream)) };
+    watched.end(true);
+    result
+}

@@ -1,0 +1,106 @@
+//! The C types and constants of `<sys/event.h>`, with the values of the C libkqueue.
+//!
+//! cbindgen turns this file into `include/kqueue/sys/event.h` (`UPDATE_HEADER=1 cargo test --test header`);
+//! the header shows the first line of each comment. Nothing is defined here that the build does not
+//! implement, because programs test for features with `#ifdef`.
+
+use core::ffi::{c_short, c_uint, c_ushort, c_void};
+
+/// One change or one event.
+///
+/// 32 bytes on LP64, laid out as the C library's.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_camel_case_types)]
+pub struct kevent {
+    /// What is watched: a descriptor, a signal number or any number, as the filter says.
+    pub ident: usize,
+    /// EVFILT_*: what about it.
+    pub filter: c_short,
+    /// EV_*: actions going in, state coming out.
+    pub flags: c_ushort,
+    /// NOTE_*, as the filter says.
+    pub fflags: c_uint,
+    /// The filter's amount: bytes, expirations, a period; an errno beside EV_ERROR.
+    pub data: isize,
+    /// The caller's own, returned untouched.
+    pub udata: *mut c_void,
+}
+
+/// Descriptor `ident` has something to read; `data` is how many bytes, or connections to accept.
+pub const EVFILT_READ: c_short = -1;
+/// Descriptor `ident` can be written to; `data` is the free space in bytes.
+pub const EVFILT_WRITE: c_short = -2;
+/// Only named, for programs that name it: registering it is EPERM, as for any program on FreeBSD.
+pub const EVFILT_AIO: c_short = -3;
+/// Signal number `ident` was sent to the process; `data` is how many times.
+pub const EVFILT_SIGNAL: c_short = -6;
+/// Timer `ident` (any number) expired; `data` is the period going in, the expirations coming out.
+pub const EVFILT_TIMER: c_short = -7;
+/// Event `ident` (any number) of the program's own, fired by NOTE_TRIGGER.
+pub const EVFILT_USER: c_short = -11;
+
+/// Add the event, or change the one that is there; enables it unless EV_DISABLE is given.
+pub const EV_ADD: c_ushort = 0x0001;
+/// Remove the event, and its reports that are still pending.
+pub const EV_DELETE: c_ushort = 0x0002;
+/// Report the event (again).
+pub const EV_ENABLE: c_ushort = 0x0004;
+/// Keep the event, but do not report it until EV_ENABLE.
+pub const EV_DISABLE: c_ushort = 0x0008;
+/// Report once, then delete.
+pub const EV_ONESHOT: c_ushort = 0x0010;
+/// Reset the state when it is reported: only what is new is reported again.
+pub const EV_CLEAR: c_ushort = 0x0020;
+/// Answer this change with an EV_ERROR entry even if it succeeded (`data` is 0 then).
+pub const EV_RECEIPT: c_ushort = 0x0040;
+/// Report once, then disable until EV_ENABLE or EV_ADD.
+pub const EV_DISPATCH: c_ushort = 0x0080;
+/// Report now, whatever the condition, as if EV_ONESHOT had been given.
+pub const EV_FORCEONESHOT: c_ushort = 0x0100;
+/// Leave `udata` as it is (not with EV_ADD).
+pub const EV_KEEPUDATA: c_ushort = 0x0200;
+/// The bits that only the library sets; they are ignored going in.
+pub const EV_SYSFLAGS: c_ushort = 0xF000;
+/// Reserved for filters.
+pub const EV_FLAG1: c_ushort = 0x2000;
+/// Coming out: the change in this entry failed and `data` is the errno, or it is a receipt and `data` is 0.
+pub const EV_ERROR: c_ushort = 0x4000;
+/// Coming out: the other side is gone; `fflags` is the error of a socket, or 0.
+pub const EV_EOF: c_ushort = 0x8000;
+
+/// EVFILT_READ, EVFILT_WRITE: `data` is the low-water mark of this event, in bytes.
+pub const NOTE_LOWAT: c_uint = 0x0001;
+/// EVFILT_READ on a regular file: always ready, at its end too.
+pub const NOTE_FILE_POLL: c_uint = 0x0002;
+
+/// EVFILT_USER: leave the event's flags as they are.
+pub const NOTE_FFNOP: c_uint = 0x00000000;
+/// EVFILT_USER: and them with those given.
+pub const NOTE_FFAND: c_uint = 0x40000000;
+/// EVFILT_USER: or those given into them.
+pub const NOTE_FFOR: c_uint = 0x80000000;
+/// EVFILT_USER: replace them by those given.
+pub const NOTE_FFCOPY: c_uint = 0xc0000000;
+/// EVFILT_USER: the bits that say which of these four is meant.
+pub const NOTE_FFCTRLMASK: c_uint = 0xc0000000;
+/// EVFILT_USER: the bits that are the program's own.
+pub const NOTE_FFLAGSMASK: c_uint = 0x00ffffff;
+/// EVFILT_USER: fire.
+pub const NOTE_TRIGGER: c_uint = 0x01000000;
+
+/// EVFILT_TIMER: `data` is seconds. (Without a unit it is milliseconds.)
+pub const NOTE_SECONDS: c_uint = 0x0001;
+/// EVFILT_TIMER: `data` is microseconds.
+pub const NOTE_USECONDS: c_uint = 0x0002;
+/// EVFILT_TIMER: `data` is nanoseconds.
+pub const NOTE_NSECONDS: c_uint = 0x0004;
+/// EVFILT_TIMER: `data` is a time since the epoch, not a period.
+pub const NOTE_ABSOLUTE: c_uint = 0x0008;
+/// FreeBSD's and NetBSD's name for NOTE_ABSOLUTE.
+pub const NOTE_ABSTIME: c_uint = 0x0008;
+/// EVFILT_TIMER: `data` is milliseconds.
+pub const NOTE_MSECONDS: c_uint = 0x0010;
+
+/// kqueuex(): the descriptor is closed by exec. (That of kqueue() is too.)
+pub const KQUEUE_CLOEXEC: c_uint = 0x0001;

@@ -1,0 +1,135 @@
+//! EVFILT_READ and EVFILT_WRITE: something to read, room to write (rules 3 and 4).
+//!
+//! What a descriptor can give and take is found out by the platform; here is what that means to a knote. A
+//! knote's `data` is its low-water mark where fflags has NOTE_LOWAT.
+
+use super::{Filter, Report};
+use crate::errno::{Errno, Result};
+use crate::event::*;
+use crate::kqueue::knote::{KnoteId, State, NIL};
+use crate::kqueue::Queue;
+use crate::platform::descriptors::{self, Owner};
+use crate::platform::{self, Kind, Mask, Status};
+use crate::registry::front;
+
+pub fn check(change: &kevent) -> Result<()> {
+    let fd = descriptors::number(change.ident)?;
+    match descriptors::owner(fd) {
+        // 3.8, F: a kqueue can only be read.
+        Owner::Queue { .. } | Owner::Duplicate { .. } if change.filter == EVFILT_WRITE => Err(Errno::EINVAL),
+        // As far as the program goes, that number is not open.
+        Owner::Helper { .. } if front::is_in_front() => Err(Errno::EBADF),
+        _ => Ok(()),
+    }
+}
+
+pub fn attach(queue: &mut Queue, id: KnoteId) -> Result<()> {
+    queue.attach_to_descriptor(id)?;
+    if is_unpollable(queue, id) {
+        queue.activate(id);
+    }
+    Ok(())
+}
+
+pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Result<()> {
+    // 2.3
+    if flags & EV_ADD != 0 || change.fflags != 0 {
+        let knote = queue.knote(id);
+        knote.fflags = change.fflags;
+        knote.data = change.data as i64;
+    }
+    let knote = queue.knote(id);
+    knote.state.remove(State::TOLD);
+    if knote.is(State::DISABLED) {
+        return Ok(());
+    }
+    if is_unpollable(queue, id) {
+        queue.activate(id);
+        return Ok(());
+    }
+    queue.settle(id, true)
+}
+
+pub fn detach(queue: &mut Queue, id: KnoteId) {
+    queue.detach_from_descriptor(id);
+}
+
+/// Is it served in user space, because the kernel's poll does not know it?
+pub fn is_unpollable(queue: &mut Queue, id: KnoteId) -> bool {
+    let fd = queue.knote(id).fd();
+    queue.contents.nodes.get(fd).is_some_and(|node| node.kind.is_unpollable())
+}
+
+#[inline]
+pub fn event(queue: &mut Queue, id: KnoteId, seen: Option<Mask>) -> Option<Report> {
+    let knote = &queue.contents.knotes[id];
+    let (fd, filter) = (knote.fd(), knote.filter);
+    let node = queue.contents.nodes.get(fd)?;
+    if node.kind.is_unpollable() {
+        return unpollable_event(queue, id);
+    }
+    let status = if filter == Filter::Read {
+        platform::readable(fd, &mut node.kind, seen)
+    } else {
+        platform::writable(fd, &mut node.kind, seen)
+    };
+    report(queue, id, status)
+}
+
+#[inline]
+fn report(queue: &mut Queue, id: KnoteId, status: Status) -> Option<Report> {
+    let knote = queue.knote(id);
+    if !status.ready {
+        if status.never {
+            knote.state.insert(State::NEVER);
+        }
+        return None;
+    }
+    // 3.1, 3.5, 4.1
+    if knote.fflags & NOTE_LOWAT != 0 && !status.unconditional && status.data < knote.data {
+        if knote.filter == Filter::Write {
+            // The kernel calls it writable already and will not tell when more room comes.
+            knote.state.insert(State::TICK);
+        }
+        return None;
+    }
+    Some(Report { flags: if status.eof { EV_EOF } else { 0 }, fflags: status.error, data: status.data })
+}
+
+/// 3.6, 3.7, 4.3: regular files and devices that are always ready.
+#[cold]
+fn unpollable_event(queue: &mut Queue, id: KnoteId) -> Option<Report> {
+    let knote = *queue.knote(id);
+    let fd = knote.fd();
+    let node = *queue.contents.nodes.get(fd)?;
+    if knote.filter == Filter::Write {
+        return Some(Report::default());
+    }
+    if node.kind == Kind::Device {
+        return Some(Report { data: 1, ..Report::default() });
+    }
+    let file = platform::file(fd).filter(|file| file.identity.max(1) == node.epoch)?;
+    if file.unread != 0 || knote.fflags & NOTE_FILE_POLL != 0 {
+        return Some(Report { data: file.unread, ..Report::default() });
+    }
+    // At the end. Once more after the watch is set: it may have grown in between.
+    if knote.aux == NIL && !knote.is(State::TICK) {
+        queue.watch_file(id);
+        return unpollable_event(queue, id);
+    }
+    queue.look_out(id);
+    None
+}
+
+/// EV_CLEAR. Sockets and their like are armed for edges; a file waits for news of it (2.9).
+pub fn reported(queue: &mut Queue, id: KnoteId) {
+    if is_unpollable(queue, id) {
+        let knote = queue.knote(id);
+        let file = knote.filter == Filter::Read;
+        knote.state.insert(State::TOLD);
+        if file {
+            queue.watch_file(id);
+            queue.look_out(id);
+        }
+    }
+}

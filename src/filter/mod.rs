@@ -1,0 +1,163 @@
+//! The filters: what each EVFILT_* means, in terms of knotes.
+//!
+//! Every filter is the same five functions and nothing else:
+//!
+//! - `check`: is the change of a shape that the filter accepts? (`EINVAL`)
+//! - `attach`: the knote is new; begin to watch.
+//! - `touch`: an existing knote is changed (the general flags have been applied); watch what it says now.
+//! - `detach`: the knote is going; stop watching.
+//! - `event`: does the condition hold now, and with what?
+//!
+//! How the kernel is asked is the platform's business.
+
+mod io;
+mod signal;
+mod timer;
+mod user;
+
+use crate::errno::{Errno, Result};
+use crate::event::*;
+use crate::kqueue::knote::{Knote, KnoteId, State};
+use crate::kqueue::Queue;
+use crate::platform::Mask;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Filter {
+    Read,
+    Write,
+    Timer,
+    User,
+    Signal,
+}
+
+impl Filter {
+    /// `EINVAL` unknown; `EPERM` EVFILT_AIO, which only the system itself may register (F).
+    pub fn of(filter: i16) -> Result<Filter> {
+        match filter {
+            EVFILT_READ => Ok(Filter::Read),
+            EVFILT_WRITE => Ok(Filter::Write),
+            EVFILT_TIMER => Ok(Filter::Timer),
+            EVFILT_USER => Ok(Filter::User),
+            EVFILT_SIGNAL => Ok(Filter::Signal),
+            EVFILT_AIO => Err(Errno::EPERM),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    pub fn number(self) -> i16 {
+        match self {
+            Filter::Read => EVFILT_READ,
+            Filter::Write => EVFILT_WRITE,
+            Filter::Timer => EVFILT_TIMER,
+            Filter::User => EVFILT_USER,
+            Filter::Signal => EVFILT_SIGNAL,
+        }
+    }
+
+    /// Is the ident a descriptor?
+    #[inline]
+    pub fn is_descriptor(self) -> bool {
+        matches!(self, Filter::Read | Filter::Write)
+    }
+}
+
+/// What a knote reports: these go into the event as they are; `flags` are added to the knote's own.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Report {
+    pub flags: u16,
+    pub fflags: u32,
+    pub data: i64,
+}
+
+/// Is this a change that could make a new knote of the filter?
+pub fn check(filter: Filter, change: &kevent) -> Result<()> {
+    match filter {
+        Filter::Read | Filter::Write => io::check(change),
+        Filter::Timer => timer::check(change),
+        Filter::User => Ok(()),
+        Filter::Signal => signal::check(change),
+    }
+}
+
+/// Is this a change that an existing knote takes?
+pub fn check_touch(filter: Filter, change: &kevent, flags: u16) -> Result<()> {
+    match filter {
+        Filter::Timer if timer::restarts(change, flags) => timer::check(change),
+        Filter::Read | Filter::Write if flags & EV_ADD != 0 => io::check(change),
+        _ => Ok(()),
+    }
+}
+
+pub fn attach(queue: &mut Queue, id: KnoteId, change: &kevent) -> Result<()> {
+    match queue.knote(id).filter {
+        Filter::Read | Filter::Write => io::attach(queue, id),
+        Filter::Timer => timer::attach(queue, id, change),
+        Filter::User => user::attach(queue, id, change),
+        Filter::Signal => signal::attach(queue, id),
+    }
+}
+
+pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Result<()> {
+    match queue.knote(id).filter {
+        Filter::Read | Filter::Write => io::touch(queue, id, change, flags),
+        Filter::Timer => timer::touch(queue, id, change, flags),
+        Filter::User => user::touch(queue, id, change, flags),
+        Filter::Signal => signal::touch(queue, id),
+    }
+}
+
+pub fn detach(queue: &mut Queue, id: KnoteId) {
+    match queue.knote(id).filter {
+        Filter::Read | Filter::Write => io::detach(queue, id),
+        Filter::Timer => timer::detach(queue, id),
+        Filter::User => {}
+        Filter::Signal => signal::detach(queue, id),
+    }
+}
+
+/// What the knote reports now, `None` where its condition does not hold. The event is the caller's to deliver:
+/// asking a timer or a signal counts its occurrences as told.
+#[inline]
+pub fn event(queue: &mut Queue, id: KnoteId, seen: Option<Mask>) -> Option<Report> {
+    match queue.knote(id).filter {
+        Filter::Read | Filter::Write => io::event(queue, id, seen),
+        Filter::Timer => timer::event(queue, id),
+        Filter::User => user::event(queue, id),
+        Filter::Signal => signal::event(queue, id),
+    }
+}
+
+/// What a knote reports that is made to (2.12), though its condition does not hold.
+pub fn forced(queue: &mut Queue, id: KnoteId) -> Report {
+    match *queue.knote(id) {
+        Knote { filter: Filter::User, fflags, data, .. } => Report { flags: 0, fflags, data },
+        _ => Report::default(),
+    }
+}
+
+/// After a report: EV_CLEAR takes the state back.
+pub fn reported(queue: &mut Queue, id: KnoteId) {
+    match queue.knote(id).filter {
+        Filter::Read | Filter::Write => io::reported(queue, id),
+        Filter::Timer | Filter::User | Filter::Signal => queue.knote(id).state.remove(State::ACTIVE),
+    }
+}
+
+/// Is the knote served in user space, and so still ready after a report without EV_CLEAR?
+pub fn stays_ready(queue: &mut Queue, id: KnoteId) -> bool {
+    match queue.knote(id).filter {
+        Filter::Read | Filter::Write => io::is_unpollable(queue, id),
+        Filter::Timer | Filter::User | Filter::Signal => queue.knote(id).is(State::ACTIVE),
+    }
+}
+
+/// Has the descriptor of the knote been closed? Then the knote has just been freed.
+pub fn is_gone(queue: &mut Queue, id: KnoteId) -> bool {
+    let knote = *queue.knote(id);
+    if !knote.filter.is_descriptor() {
+        return false;
+    }
+    queue.refresh(knote.fd());
+    queue.contents.nodes.get(knote.fd()).is_none_or(|node| !node.knotes().contains(&id))
+}

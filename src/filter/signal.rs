@@ -1,0 +1,50 @@
+//! EVFILT_SIGNAL: how often a signal came (rules 7).
+//!
+//! The process-wide half, which catches signals without touching anybody's mask, is the platform's; a knote
+//! remembers in `data` how many it has told of.
+
+use super::Report;
+use crate::errno::Result;
+use crate::event::kevent;
+use crate::kqueue::knote::{KnoteId, State, Sticky};
+use crate::kqueue::Queue;
+use crate::platform::signals;
+
+/// `EINVAL`: no such signal, or one that nobody can catch.
+pub fn check(change: &kevent) -> Result<()> {
+    signals::check(change.ident)
+}
+
+pub fn attach(queue: &mut Queue, id: KnoteId) -> Result<()> {
+    queue.kernel.prepare_wake(queue.slot)?;
+    let knote = queue.knote(id);
+    // 7.1
+    knote.sticky.insert(Sticky::CLEAR);
+    let signal = knote.ident as i32;
+    knote.data = signals::recorded(signal) as i64;
+    signals::watch(queue.slot, queue.kernel, signal)
+}
+
+pub fn touch(queue: &mut Queue, id: KnoteId) -> Result<()> {
+    let signal = queue.knote(id).ident as i32;
+    signals::watch_again(queue.slot, signal)?;
+    queue.activate(id);
+    Ok(())
+}
+
+pub fn detach(queue: &mut Queue, id: KnoteId) {
+    let signal = queue.knote(id).ident as i32;
+    signals::unwatch(queue.slot, queue.kernel, signal);
+}
+
+pub fn event(queue: &mut Queue, id: KnoteId) -> Option<Report> {
+    let knote = queue.knote(id);
+    let total = signals::recorded(knote.ident as i32) as i64;
+    let count = total.wrapping_sub(knote.data);
+    if count == 0 {
+        return None;
+    }
+    knote.data = total;
+    knote.state.insert(State::ACTIVE);
+    Some(Report { data: count, ..Report::default() })
+}

@@ -1,0 +1,296 @@
+//! Arming: the kernel's items for a descriptor, made equal to what its knotes want.
+//!
+//! What the kernel is armed for is remembered in the node, what the knotes want is derived here, and `settle` is
+//! the one function that makes the first equal the second.
+//!
+//! A disabled knote stays armed until the kernel reports it once; so EV_DISABLE and EV_ENABLE with nothing
+//! between cost no system call.
+
+use super::knote::{Knote, KnoteId, State, Sticky, NIL};
+use super::node::Node;
+use super::Queue;
+use crate::errno::{Errno, Result};
+use crate::filter::Filter;
+use crate::platform::descriptors;
+use crate::platform::{Arm, Kind, Place};
+use crate::registry::front;
+
+/// How the kernel is to report a knote.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Off,
+    Level,
+    Edge,
+    Once,
+}
+
+fn mode(knote: &Knote) -> Mode {
+    if knote.is(State::DISABLED | State::NEVER) {
+        Mode::Off
+    } else if knote.is(State::QUIET) {
+        Mode::Edge
+    } else if knote.sticky.intersects(Sticky::ONESHOT | Sticky::DISPATCH) {
+        Mode::Once
+    } else if knote.sticky.contains(Sticky::CLEAR) {
+        Mode::Edge
+    } else {
+        Mode::Level
+    }
+}
+
+fn arm_of(knote: &Knote) -> Arm {
+    let interest = if knote.filter == Filter::Read { Arm::IN } else { Arm::OUT };
+    Arm::PRESENT
+        | match mode(knote) {
+            Mode::Off => Arm::empty(),
+            Mode::Level => interest,
+            Mode::Edge => interest | Arm::EDGE,
+            Mode::Once => interest | Arm::ONCE,
+        }
+}
+
+pub fn place_of(knote: &Knote) -> Place {
+    if knote.is(State::SIDE) {
+        Place::Side
+    } else {
+        Place::Main
+    }
+}
+
+impl Queue<'_> {
+    /// Drops what is known of `fd` if it has become another open file since.
+    pub fn refresh(&mut self, fd: i32) {
+        let Some(node) = self.contents.nodes.get(fd) else { return };
+        let generation = node.generation;
+        if !descriptors::trusted(fd, generation) && !self.confirm(fd) {
+            self.forget(fd);
+        }
+    }
+
+    /// Asks the kernel whether the items of `fd` are still about the same open file: it keeps them by file and
+    /// number, so changing one of another file fails.
+    fn confirm(&mut self, fd: i32) -> bool {
+        let Ok(generation) = descriptors::watch(fd, self.slot) else { return false };
+        let (slot, kernel) = (self.slot, self.kernel);
+        let Some(node) = self.contents.nodes.get(fd) else { return false };
+        for place in [Place::Main, Place::Side] {
+            let armed = node.armed(place);
+            if armed.contains(Arm::PRESENT) {
+                if kernel.arm(slot, place, fd, node.epoch, armed, armed).is_err() {
+                    return false;
+                }
+                node.generation = generation;
+                return true;
+            }
+        }
+        // No item: a file. Which one it is, the filter sees when it looks at its size.
+        let same = crate::platform::file(fd).is_some_and(|file| file.identity == node.epoch);
+        if same {
+            node.generation = generation;
+        }
+        same
+    }
+
+    /// In verify mode a known number may be another file by now, and nobody told: asks.
+    pub fn verify(&mut self, fd: i32) {
+        if !front::is_in_front() && self.contents.nodes.get(fd).is_some() && !self.confirm(fd) {
+            self.forget(fd);
+        }
+    }
+
+    /// The descriptor has been closed: its knotes are gone, and the kernel's items with it.
+    pub fn forget(&mut self, fd: i32) {
+        let Some(node) = self.contents.nodes.get(fd) else { return };
+        for id in node.knotes() {
+            if id != NIL {
+                self.unwatch_file(id);
+                self.free(id);
+            }
+        }
+        self.contents.nodes.remove(fd);
+        descriptors::unwatch(fd, self.slot);
+    }
+
+    /// Ties a new knote to its descriptor and arms the kernel. `EBADF`, `EINVAL`, `ELOOP`, `ENOMEM`, `EMFILE`.
+    pub fn attach_to_descriptor(&mut self, id: KnoteId) -> Result<()> {
+        let fd = self.contents.knotes[id].fd();
+        self.refresh(fd);
+        if self.contents.nodes.get(fd).is_none() {
+            let generation = descriptors::watch(fd, self.slot)?;
+            let node = Node::new(self.next_epoch(), generation);
+            self.contents.nodes.insert(fd, node)?;
+        }
+        self.enter(id, fd);
+        match self.settle(id, false) {
+            Err(Errno(libc::EPERM)) => self.attach_unpollable(id, fd),
+            // Left over from a number that was closed behind our back: begin anew.
+            Err(Errno(libc::ENOENT)) => {
+                self.leave(id, fd);
+                self.forget(fd);
+                let generation = descriptors::watch(fd, self.slot)?;
+                let node = Node::new(self.next_epoch(), generation);
+                self.contents.nodes.insert(fd, node)?;
+                self.enter(id, fd);
+                self.settle(id, false).inspect_err(|_| self.detach_from_descriptor(id))
+            }
+            Err(errno) => {
+                self.detach_from_descriptor(id);
+                // The kernel's word for "too many watches".
+                Err(if errno.0 == libc::ENOSPC { Errno::ENOMEM } else { errno })
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// epoll does not take it. Files and the like are served in user space, the rest is refused.
+    fn attach_unpollable(&mut self, id: KnoteId, fd: i32) -> Result<()> {
+        let kind = Kind::of(fd, false);
+        match kind {
+            Ok(kind @ (Kind::File | Kind::Device)) => {
+                if let Some(node) = self.contents.nodes.get(fd) {
+                    node.kind = kind;
+                    if let Some(file) = crate::platform::file(fd) {
+                        node.epoch = file.identity.max(1);
+                    }
+                }
+                Ok(())
+            }
+            kind => {
+                self.detach_from_descriptor(id);
+                kind.and(Err(Errno::EINVAL))
+            }
+        }
+    }
+
+    fn enter(&mut self, id: KnoteId, fd: i32) {
+        let filter = self.contents.knotes[id].filter;
+        if let Some(node) = self.contents.nodes.get(fd) {
+            *if filter == Filter::Read { &mut node.read } else { &mut node.write } = id;
+        }
+    }
+
+    fn leave(&mut self, id: KnoteId, fd: i32) {
+        if let Some(node) = self.contents.nodes.get(fd) {
+            if node.read == id {
+                node.read = NIL;
+            }
+            if node.write == id {
+                node.write = NIL;
+            }
+        }
+    }
+
+    /// Unties a knote from its descriptor. The kernel's item goes too, unless it fell silent by itself and can
+    /// wait for the next one-shot: our close() will take it away.
+    pub fn detach_from_descriptor(&mut self, id: KnoteId) {
+        let fd = self.contents.knotes[id].fd();
+        self.unwatch_file(id);
+        self.leave(id, fd);
+        let (slot, kernel) = (self.slot, self.kernel);
+        let Some(node) = self.contents.nodes.get(fd) else { return };
+        if !node.is_empty() {
+            let other = if node.read != NIL { node.read } else { node.write };
+            // Taking away cannot fail but for a descriptor that is gone, and then there is nothing to take.
+            let _ = self.settle(other, false);
+            return;
+        }
+        let once = self.contents.knotes[id].sticky.contains(Sticky::ONESHOT);
+        let silent = node.armed(Place::Main) == Arm::PRESENT && node.armed(Place::Side).is_empty();
+        if once && silent && front::is_in_front() {
+            return;
+        }
+        for place in [Place::Main, Place::Side] {
+            let _ = kernel.arm(slot, place, fd, node.epoch, node.armed(place), Arm::empty());
+        }
+        self.contents.nodes.remove(fd);
+        descriptors::unwatch(fd, slot);
+    }
+
+    /// Makes the kernel's items of a knote's descriptor what its knotes want. Where two knotes cannot share an
+    /// item, `mover` goes to the side. `rearm`: an edge is to be reported again if its condition holds (2.14).
+    pub fn settle(&mut self, mover: KnoteId, rearm: bool) -> Result<()> {
+        let fd = self.contents.knotes[mover].fd();
+        let Some(node) = self.contents.nodes.get(fd) else { return Ok(()) };
+        let mut node = *node;
+        if node.kind.is_unpollable() {
+            return Ok(());
+        }
+        self.place(mover, &node);
+        let mut wanted = [Arm::empty(); 2];
+        for id in node.knotes() {
+            if id != NIL {
+                let knote = &self.contents.knotes[id];
+                wanted[place_of(knote) as usize] |= arm_of(knote);
+            }
+        }
+        let mover = &self.contents.knotes[mover];
+        let again = rearm && mode(mover) == Mode::Edge;
+        let mut result = Ok(());
+        for place in [Place::Main, Place::Side] {
+            let (armed, wanted) = (node.armed(place), wanted[place as usize]);
+            if armed != wanted || (again && place_of(mover) == place) {
+                match self.kernel.arm(self.slot, place, fd, node.epoch, armed, wanted) {
+                    Ok(()) => node.set_armed(place, wanted),
+                    Err(errno) => result = Err(errno),
+                }
+            }
+        }
+        if let Some(place) = self.contents.nodes.get(fd) {
+            *place = node;
+        }
+        result
+    }
+
+    /// Decides which epoll the mover's item is in. Two knotes share an item only where both are level (2.11,
+    /// 2.15): an edge would be re-reported by the other's.
+    fn place(&mut self, mover: KnoteId, node: &Node) {
+        let other = if node.read == mover { node.write } else { node.read };
+        let knotes = &mut self.contents.knotes;
+        if other == NIL || place_of(&knotes[other]) != place_of(&knotes[mover]) {
+            return;
+        }
+        let shares = |knote: &Knote| matches!(mode(knote), Mode::Off | Mode::Level);
+        let alone = mode(&knotes[mover]) == Mode::Off && !shares(&knotes[other])
+            || mode(&knotes[other]) == Mode::Off && !shares(&knotes[mover]);
+        if !alone && !(shares(&knotes[mover]) && shares(&knotes[other])) {
+            knotes[mover].state.toggle(State::SIDE);
+        }
+    }
+
+    /// The item at `place` fired once and is silent now.
+    pub fn fired_once(&mut self, fd: i32, place: Place) {
+        if let Some(node) = self.contents.nodes.get(fd) {
+            if node.armed(place).contains(Arm::ONCE) {
+                node.set_armed(place, Arm::PRESENT);
+            }
+        }
+    }
+
+    /// Watches the file of a READ knote for growth. Where the system cannot, the clock looks.
+    pub fn watch_file(&mut self, id: KnoteId) {
+        if self.contents.knotes[id].aux != NIL {
+            return;
+        }
+        let fd = self.contents.knotes[id].fd();
+        let watched = self.contents.watches.reserve().and_then(|()| self.kernel.watch_file(self.slot, fd));
+        match watched {
+            Ok(watch) => {
+                self.contents.watches.add(watch as u32);
+                self.contents.knotes[id].aux = watch as u32;
+            }
+            Err(_) => self.contents.knotes[id].state.insert(State::TICK),
+        }
+    }
+
+    /// The last knote on a file takes its watch along.
+    fn unwatch_file(&mut self, id: KnoteId) {
+        let watch = self.contents.knotes[id].aux;
+        if watch == NIL || self.contents.knotes[id].filter != Filter::Read {
+            return;
+        }
+        self.contents.knotes[id].aux = NIL;
+        if self.contents.watches.remove(watch) {
+            self.kernel.unwatch_file(watch as i32);
+        }
+    }
+}

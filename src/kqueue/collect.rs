@@ -1,0 +1,373 @@
+//! The second half of kevent(): waits, and fills the eventlist.
+//!
+//! Events come from two sides: the ready list holds the knotes whose condition came about in user space, or that
+//! did not fit an earlier eventlist; the kernel's epoll has the rest. They are asked in turns, so that neither
+//! starves the other when more is ready than fits (1.12). A knote is reported once in a collection, whichever
+//! side tells of it.
+//!
+//! The lock is taken to look at the ready list, if it has anything, and to make events of what the kernel said;
+//! never while waiting.
+
+use super::arming::place_of;
+use super::change::Eventlist;
+use super::knote::{Knote, KnoteId, State, Sticky, NIL};
+use super::Queue;
+use crate::errno::{Errno, Result};
+use crate::event::*;
+use crate::filter::Report;
+use crate::filter::{self, Filter};
+use crate::platform::sys::{self, Uncancelled};
+use crate::platform::{self, Arm, Buffer, Clock, Event, Mask, Place, Source};
+use crate::registry::Slot;
+
+/// How many events one call of the kernel's brings at most.
+const BATCH: usize = 512;
+/// For short eventlists, so that a kevent() in a handler on a small stack needs little of it.
+const SMALL_BATCH: usize = 32;
+
+/// How long to wait.
+#[derive(Clone, Copy)]
+pub enum Wait {
+    No,
+    Forever,
+    /// Nanoseconds from now.
+    For(u64),
+}
+
+/// Waits until something is ready or the time is over, and reports it. Returns when `out` has an event, or on
+/// time-out with none. `cancelable`: pthread_cancel may end the wait.
+///
+/// `EBADF` the queue was closed meanwhile; `EINTR` a signal of the program's was caught.
+pub fn collect(
+    slot: &'static Slot,
+    out: &mut impl Eventlist,
+    wait: Wait,
+    guard: &Uncancelled,
+    cancelable: bool,
+) -> Result<()> {
+    let cancel = cancelable.then(|| guard.program_state());
+    if out.room() <= SMALL_BATCH {
+        collect_by::<SMALL_BATCH>(slot, out, wait, cancel)
+    } else {
+        collect_by::<BATCH>(slot, out, wait, cancel)
+    }
+}
+
+fn collect_by<const N: usize>(
+    slot: &'static Slot,
+    out: &mut impl Eventlist,
+    wait: Wait,
+    cancel: Option<libc::c_int>,
+) -> Result<()> {
+    let mut buffer = Buffer::<N>::new();
+    let deadline = match wait {
+        Wait::For(time) => Clock::Monotonic.now().saturating_add(time),
+        Wait::No => 0,
+        Wait::Forever => u64::MAX,
+    };
+    let mut timeout = match wait {
+        Wait::For(time) => Some(sys::timespec_of(time)),
+        Wait::No => Some(sys::timespec_of(0)),
+        Wait::Forever => None,
+    };
+    // This collection's turn, once it has looked under the lock.
+    let mut turn = None;
+    loop {
+        let mut kernel_first = false;
+        if slot.has_attention() {
+            let mut contents = slot.lock()?;
+            let mut queue = slot.queue(&mut contents);
+            queue.take_turn(&mut turn);
+            let kernel_can_tell = queue.kernel_can_tell() || slot.watches_signals();
+            kernel_first = queue.begin(slot, out, kernel_can_tell);
+            queue.finish(slot);
+            if out.room() == 0 || (out.len() > 0 && !kernel_can_tell) {
+                return Ok(());
+            }
+        }
+        let at_once = Some(sys::timespec_of(0));
+        let patience = if kernel_first || out.len() > 0 { &at_once } else { &timeout };
+        let room = out.room().min(N);
+        let events = wait_for_events(slot, &mut buffer, room, patience, cancel);
+        if slot.is_closed() {
+            return Err(Errno::EBADF);
+        }
+        let mut again = false;
+        match events {
+            Ok([]) if !kernel_first => {}
+            Ok(events) => {
+                let before = out.len();
+                let mut contents = slot.lock()?;
+                let mut queue = slot.queue(&mut contents);
+                queue.take_turn(&mut turn);
+                queue.process_all(slot, events, out);
+                queue.finish(slot);
+                // What was armed anew reports once more, and behind a full batch there may be more.
+                again = core::mem::take(&mut contents.rearmed) || events.len() == room;
+                if again && out.room() > 0 && out.len() > before {
+                    continue;
+                }
+            }
+            Err(Errno::EINTR) if out.len() > 0 => {}
+            Err(Errno::EINTR) => return Err(Errno::EINTR),
+            Err(_) => return Err(Errno::EBADF),
+        }
+        if out.len() > 0 {
+            return Ok(());
+        }
+        match wait {
+            // The ready list has not been looked at yet.
+            _ if kernel_first => {}
+            // 10.5: a kevent() that returns 0 leaves nothing that polls readable.
+            Wait::No if again => {}
+            Wait::No => return Ok(()),
+            Wait::Forever => {}
+            Wait::For(_) => {
+                let now = Clock::Monotonic.now();
+                if now >= deadline && !again {
+                    return Ok(());
+                }
+                timeout = Some(sys::timespec_of(deadline.saturating_sub(now)));
+            }
+        }
+    }
+}
+
+/// Waits in the kernel. If the thread is cancelled there, what the kernel may have handed out already is put
+/// back: the guard runs while the thread unwinds.
+#[inline]
+fn wait_for_events<'a, const N: usize>(
+    slot: &'static Slot,
+    buffer: &'a mut Buffer<N>,
+    room: usize,
+    timeout: &sys::Timeout,
+    cancel: Option<libc::c_int>,
+) -> Result<&'a [Event]> {
+    struct Cancelled(&'static Slot);
+    impl Drop for Cancelled {
+        fn drop(&mut self) {
+            self.0.after_cancellation();
+        }
+    }
+    let guard = Cancelled(slot);
+    let events = crate::platform::signals::wait(slot.kernel(), buffer, room, timeout, cancel);
+    core::mem::forget(guard);
+    events
+}
+
+impl Queue<'_> {
+    /// Gives a collection its turn, or goes on with the one it has.
+    fn take_turn(&mut self, turn: &mut Option<u32>) {
+        self.contents.turn = *turn.get_or_insert_with(|| {
+            self.contents.turns = self.contents.turns.wrapping_add(1);
+            self.contents.turns
+        });
+    }
+
+    /// Begins a collection: what only a look can tell, and the ready list, unless it is the kernel's turn to
+    /// be asked first (true). With nothing ready nobody has to wait for his turn.
+    fn begin(&mut self, slot: &'static Slot, out: &mut impl Eventlist, kernel_can_tell: bool) -> bool {
+        self.signals_caught(slot.take_signals());
+        self.check_lookouts();
+        let contents = &mut *self.contents;
+        contents.kernel_first = !contents.kernel_first && kernel_can_tell && !contents.ready.is_empty();
+        if !contents.kernel_first {
+            self.report_ready(out);
+        }
+        self.contents.kernel_first
+    }
+
+    /// Ends it: who comes next must see what is left.
+    fn finish(&mut self, slot: &'static Slot) {
+        slot.set_attention(!self.contents.ready.is_empty() || !self.contents.lookouts.is_empty());
+    }
+
+    fn process_all(&mut self, slot: &'static Slot, events: &[Event], out: &mut impl Eventlist) {
+        let mut side = false;
+        for event in events {
+            match event.source() {
+                Source::Descriptor { fd, epoch, mask } => self.process(Place::Main, fd, epoch, mask, out),
+                Source::Wake => {
+                    self.contents.woken = false;
+                    self.signals_caught(slot.take_signals());
+                }
+                Source::Side => side = true,
+                Source::Timer(clock) => self.expire(clock),
+                Source::Files => self.files_changed(),
+                Source::Signals => {
+                    let blocked = crate::platform::signals::take_blocked(self.slot, self.kernel);
+                    self.signals_caught(blocked | slot.take_signals());
+                }
+                Source::Tombstone => {}
+            }
+        }
+        if side {
+            self.process_side(out);
+        }
+        self.report_ready(out);
+    }
+
+    fn process_side(&mut self, out: &mut impl Eventlist) {
+        let mut buffer = Buffer::<SMALL_BATCH>::new();
+        loop {
+            let before = out.len();
+            let events = self.kernel.side_events(&mut buffer, out.room());
+            for event in events {
+                if let Source::Descriptor { fd, epoch, mask } = event.source() {
+                    self.process(Place::Side, fd, epoch, mask, out);
+                }
+            }
+            if events.len() < SMALL_BATCH || out.room() == 0 || out.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// What the kernel says of one item becomes events of its knotes.
+    #[inline]
+    fn process(&mut self, place: Place, fd: i32, epoch: u32, mask: Mask, out: &mut impl Eventlist) {
+        let Some(node) = self.contents.nodes.get(fd) else { return };
+        // An event from before the number became another's.
+        if node.epoch != epoch {
+            return;
+        }
+        self.refresh(fd);
+        let Some(node) = self.contents.nodes.get(fd) else { return };
+        let node = *node;
+        self.fired_once(fd, place);
+        let mut came_to_nothing = [NIL; 2];
+        for (index, id) in node.knotes().into_iter().enumerate() {
+            let concerned = if index == 0 { mask.concerns_reading() } else { mask.concerns_writing() };
+            if id == NIL || !concerned || place_of(&self.contents.knotes[id]) != place {
+                continue;
+            }
+            let knote = self.contents.knotes[id];
+            if knote.is(State::DISABLED | State::NEVER) {
+                came_to_nothing[index] = id;
+                continue;
+            }
+            let told = self.is_told(&knote, out);
+            if told || out.room() == 0 {
+                // Kept for the next collection; the kernel itself only keeps what is level.
+                if !told || !is_level(node.armed(place)) {
+                    self.activate(id);
+                }
+                continue;
+            }
+            match self.evaluate(id, Some(mask)) {
+                Some(report) => self.deliver(id, report, out),
+                None => came_to_nothing[index] = id,
+            }
+        }
+        if came_to_nothing != [NIL; 2] {
+            self.came_to_nothing(place, fd, came_to_nothing);
+        }
+    }
+
+    /// The kernel called an item ready and some of its knotes did not: sees to it that it does not go on like
+    /// that. Disabled knotes are disarmed. Where the kernel insists (it may be that another thread has read the
+    /// data), or the item was armed for once, it is armed for edges until the knote has something to report.
+    #[cold]
+    fn came_to_nothing(&mut self, place: Place, fd: i32, knotes: [KnoteId; 2]) {
+        let Some(node) = self.contents.nodes.get(fd) else { return };
+        let armed = node.armed(place);
+        let mut mover = NIL;
+        for id in knotes.into_iter().filter(|&id| id != NIL) {
+            let knote = &mut self.contents.knotes[id];
+            if knote.is(State::DISABLED | State::NEVER) {
+                mover = id;
+            } else if knote.is(State::QUIET) || armed.contains(Arm::EDGE) {
+                if knote.is(State::TICK) {
+                    self.look_out(id);
+                }
+            } else if armed == Arm::PRESENT || platform::insists(fd, knote.filter == Filter::Write) {
+                knote.state.insert(State::QUIET);
+                if knote.filter == Filter::Write {
+                    knote.state.insert(State::TICK);
+                }
+                self.look_out(id);
+                self.contents.rearmed = true;
+                mover = id;
+            }
+        }
+        if mover != NIL {
+            let _ = self.settle(mover, false);
+        }
+    }
+
+    /// Has this collection reported the knote already? Another thread's, later, may have written its turn over
+    /// ours; then the eventlist tells.
+    #[inline]
+    fn is_told(&self, knote: &Knote, out: &impl Eventlist) -> bool {
+        let after = knote.turn.wrapping_sub(self.contents.turn) as i32;
+        after == 0 || (after > 0 && out.contains(knote.ident, knote.filter.number()))
+    }
+
+    /// Reports what is in the ready list and still holds, at most as much as fits; each knote once.
+    fn report_ready(&mut self, out: &mut impl Eventlist) {
+        let mut left = self.contents.ready.len();
+        while left > 0 && out.room() > 0 {
+            left -= 1;
+            let contents = &mut *self.contents;
+            let Some(id) = contents.ready.pop(&mut contents.knotes) else { return };
+            let knote = contents.knotes[id];
+            if self.is_told(&knote, out) {
+                self.activate(id);
+                continue;
+            }
+            if filter::is_gone(self, id) {
+                continue;
+            }
+            match self.evaluate(id, None) {
+                Some(report) => self.deliver(id, report, out),
+                None if self.knote(id).is(State::FORCED) => {
+                    let report = filter::forced(self, id);
+                    self.deliver(id, report, out);
+                }
+                None if self.knote(id).is(State::QUIET | State::TICK) => self.look_out(id),
+                None => {}
+            }
+        }
+    }
+
+    /// Writes the event and does to the knote what its flags say.
+    fn deliver(&mut self, id: KnoteId, report: Report, out: &mut impl Eventlist) {
+        self.contents.knotes[id].turn = self.contents.turn;
+        self.deactivate(id);
+        let knote = self.contents.knotes[id];
+        out.push(kevent {
+            ident: knote.ident,
+            filter: knote.filter.number(),
+            // 1.15
+            flags: EV_ADD | u16::from(knote.sticky.bits()) | report.flags,
+            fflags: report.fflags,
+            data: report.data as isize,
+            udata: knote.udata as *mut core::ffi::c_void,
+        });
+        // 2.7
+        if knote.sticky.contains(Sticky::ONESHOT) {
+            self.delete(id);
+            return;
+        }
+        if knote.sticky.contains(Sticky::CLEAR) {
+            filter::reported(self, id);
+        }
+        if knote.sticky.contains(Sticky::DISPATCH) {
+            // 2.8
+            self.deactivate(id);
+            self.contents.knotes[id].state.insert(State::DISABLED);
+            return;
+        }
+        if knote.is(State::QUIET) {
+            self.contents.knotes[id].state.remove(State::QUIET | State::TICK);
+            let _ = self.settle(id, false);
+        } else if filter::stays_ready(self, id) && !self.contents.knotes[id].is(State::TOLD) {
+            self.activate(id);
+        }
+    }
+}
+
+/// Will the kernel report the item again as long as it is ready?
+fn is_level(armed: Arm) -> bool {
+    armed.intersects(Arm::IN | Arm::OUT) && !armed.intersects(Arm::EDGE | Arm::ONCE)
+}

@@ -1,0 +1,289 @@
+//! One queue: its knotes, what is ready, and the two halves of kevent().
+//!
+//! - `change` applies a changelist, `collect` waits and fills the eventlist;
+//! - `arming` makes the kernel watch what the knotes of a descriptor want, no more and no less;
+//! - `knote`, `node`, `heap` are the storage: knotes, descriptors, timers.
+//!
+//! Everything here runs under the queue's lock, which is never held while blocked.
+
+pub mod arming;
+pub mod change;
+pub mod collect;
+pub mod heap;
+pub mod knote;
+pub mod node;
+pub mod watches;
+
+use crate::errno::{Errno, Result};
+use crate::filter::{self, Filter, Report};
+use crate::platform::{Clock, Mask, Poller};
+use hashbrown::HashTable;
+use heap::Timers;
+use knote::{Knote, KnoteId, LookoutList, ReadyList, Slab, State, Sticky, NIL};
+use node::Nodes;
+use watches::Watches;
+
+/// How long until the knotes that the kernel tells nothing of are looked at again, in nanoseconds.
+const TICK: u64 = 20_000_000;
+
+/// What the lock of a queue protects.
+pub struct Contents {
+    pub knotes: Slab,
+    pub nodes: Nodes,
+    /// Knotes that are not about descriptors, by filter and ident.
+    named: HashTable<KnoteId>,
+    pub ready: ReadyList,
+    pub lookouts: LookoutList,
+    pub timers: [Timers; 2],
+    pub watches: Watches,
+    /// When the lookouts are looked at by the clock; `u64::MAX`: not.
+    tick: u64,
+    epochs: u32,
+    /// Counts collections.
+    turns: u32,
+    /// The collection under way: a knote is reported once in each.
+    turn: u32,
+    /// Whether the ready list or the kernel is asked first: they take turns.
+    pub kernel_first: bool,
+    /// An item was armed anew because it came to nothing: it reports once more.
+    pub rearmed: bool,
+    /// The descriptor has been made readable and nobody has taken that yet.
+    pub woken: bool,
+}
+
+impl Contents {
+    pub const fn new() -> Contents {
+        Contents {
+            knotes: Slab::new(),
+            nodes: Nodes::new(),
+            named: HashTable::new(),
+            ready: ReadyList::new(),
+            lookouts: LookoutList::new(),
+            timers: [Timers::new(), Timers::new()],
+            watches: Watches::new(),
+            tick: u64::MAX,
+            epochs: 0,
+            turns: 0,
+            turn: 0,
+            kernel_first: false,
+            rearmed: false,
+            woken: false,
+        }
+    }
+}
+
+fn hash(filter: Filter, ident: usize) -> u64 {
+    let mixed = (ident as u64 ^ (filter as u64) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ (mixed >> 32)
+}
+
+/// A queue whose lock is held.
+pub struct Queue<'a> {
+    pub slot: u32,
+    pub kernel: &'static Poller,
+    pub contents: &'a mut Contents,
+}
+
+impl Queue<'_> {
+    pub fn knote(&mut self, id: KnoteId) -> &mut Knote {
+        &mut self.contents.knotes[id]
+    }
+
+    /// The knote of (ident, filter), if it is attached.
+    pub fn find(&mut self, filter: Filter, ident: usize) -> Option<KnoteId> {
+        if !filter.is_descriptor() {
+            let knotes = &self.contents.knotes;
+            let same = |&id: &KnoteId| knotes[id].ident == ident && knotes[id].filter == filter;
+            return self.contents.named.find(hash(filter, ident), same).copied();
+        }
+        let fd = i32::try_from(ident).ok()?;
+        self.refresh(fd);
+        let node = self.contents.nodes.get(fd)?;
+        let id = if filter == Filter::Read { node.read } else { node.write };
+        (id != NIL).then_some(id)
+    }
+
+    /// Makes a knote and attaches it; where the filter refuses, nothing is left of it.
+    pub fn attach(&mut self, filter: Filter, ident: usize, sticky: Sticky) -> Result<KnoteId> {
+        let id = self.contents.knotes.insert(Knote::new(ident, filter, sticky))?;
+        if !filter.is_descriptor() {
+            let contents = &mut *self.contents;
+            let knotes = &contents.knotes;
+            let rehash = |&id: &KnoteId| hash(knotes[id].filter, knotes[id].ident);
+            if contents.named.try_reserve(1, rehash).is_err() {
+                contents.knotes.remove(id);
+                return Err(Errno::ENOMEM);
+            }
+            contents.named.insert_unique(hash(filter, ident), id, rehash);
+        }
+        Ok(id)
+    }
+
+    /// Takes a knote out of everything and frees it. Its filter has been detached, or never was attached.
+    pub fn free(&mut self, id: KnoteId) {
+        let contents = &mut *self.contents;
+        contents.ready.remove(&mut contents.knotes, id);
+        contents.lookouts.remove(&mut contents.knotes, id);
+        let Knote { ident, filter, .. } = contents.knotes[id];
+        if !filter.is_descriptor() {
+            if let Ok(entry) = contents.named.find_entry(hash(filter, ident), |&other| other == id) {
+                entry.remove();
+            }
+        }
+        contents.knotes.remove(id);
+    }
+
+    /// 2.6: gone at once, with what is pending.
+    pub fn delete(&mut self, id: KnoteId) {
+        filter::detach(self, id);
+        self.free(id);
+    }
+
+    /// The condition of a knote may hold: it will be looked at by the next collection.
+    #[inline]
+    pub fn activate(&mut self, id: KnoteId) {
+        let contents = &mut *self.contents;
+        if !contents.knotes[id].is(State::DISABLED) {
+            contents.lookouts.remove(&mut contents.knotes, id);
+            contents.ready.push(&mut contents.knotes, id);
+        }
+    }
+
+    /// No event of the knote is pending any more.
+    #[inline]
+    pub fn deactivate(&mut self, id: KnoteId) {
+        let contents = &mut *self.contents;
+        contents.ready.remove(&mut contents.knotes, id);
+        contents.lookouts.remove(&mut contents.knotes, id);
+    }
+
+    /// The knote's condition does not hold, and what would make it hold the kernel does not tell, or not surely:
+    /// every kevent() looks, and a clock where `State::TICK` is set.
+    pub fn look_out(&mut self, id: KnoteId) {
+        let contents = &mut *self.contents;
+        if contents.knotes[id].is(State::DISABLED) {
+            return;
+        }
+        contents.ready.remove(&mut contents.knotes, id);
+        contents.lookouts.push(&mut contents.knotes, id);
+        if contents.knotes[id].is(State::TICK) {
+            self.start_tick();
+        }
+    }
+
+    fn start_tick(&mut self) {
+        if self.contents.tick == u64::MAX && self.kernel.prepare_timer(self.slot, Clock::Monotonic).is_ok() {
+            self.contents.tick = Clock::Monotonic.now() + TICK;
+            // Without the timer, the next kevent() looks all the same.
+            let _ = self.kernel.arm_timer(self.slot, Clock::Monotonic, self.contents.tick);
+        }
+    }
+
+    /// Looks at what the kernel does not tell of; what holds becomes ready.
+    pub fn check_lookouts(&mut self) {
+        for _ in 0..self.contents.lookouts.len() {
+            let contents = &mut *self.contents;
+            let Some(id) = contents.lookouts.pop(&mut contents.knotes) else { return };
+            if filter::is_gone(self, id) {
+                continue;
+            }
+            self.look_out(id);
+            if !self.knote(id).is(State::TOLD) && self.evaluate(id, None).is_some() {
+                self.activate(id);
+            }
+        }
+    }
+
+    /// A timerfd fired: what is due becomes ready, and the timerfd is set to the next.
+    pub fn expire(&mut self, clock: Clock) {
+        self.kernel.timer_fired(clock);
+        let now = clock.now();
+        while let Some((_, timer)) = self.contents.timers[clock as usize].pop_due(now) {
+            let id = self.contents.timers[clock as usize].get(timer).knote;
+            self.knote(id).state.insert(State::ACTIVE);
+            self.activate(id);
+        }
+        let mut next = self.contents.timers[clock as usize].earliest().unwrap_or(u64::MAX);
+        if clock == Clock::Monotonic && self.contents.tick != u64::MAX {
+            if self.contents.tick <= now {
+                self.contents.tick = u64::MAX;
+                self.check_lookouts();
+                if self.any_ticks() {
+                    self.contents.tick = now + TICK;
+                }
+            }
+            next = next.min(self.contents.tick);
+        }
+        if next != u64::MAX {
+            let _ = self.kernel.arm_timer(self.slot, clock, next);
+        }
+    }
+
+    /// Looks at all clocks, whoever was to be told of an expiry.
+    pub fn expire_all(&mut self) {
+        for clock in [Clock::Monotonic, Clock::Wall] {
+            if self.contents.timers[clock as usize].len() > 0 || self.contents.tick != u64::MAX {
+                self.expire(clock);
+            }
+        }
+    }
+
+    fn any_ticks(&self) -> bool {
+        let mut id = self.contents.lookouts.first();
+        while id != NIL {
+            if self.contents.knotes[id].is(State::TICK) {
+                return true;
+            }
+            id = self.contents.lookouts.after(&self.contents.knotes, id);
+        }
+        false
+    }
+
+    /// Some files have news.
+    pub fn files_changed(&mut self) {
+        let kernel = self.kernel;
+        kernel.changed_files(|watch| {
+            let mut id = self.contents.lookouts.first();
+            while id != NIL {
+                let next = self.contents.lookouts.after(&self.contents.knotes, id);
+                let knote = &mut self.contents.knotes[id];
+                if knote.filter == Filter::Read && (watch == -1 || knote.aux == watch as u32) {
+                    knote.state.remove(State::TOLD);
+                    self.activate(id);
+                }
+                id = next;
+            }
+        });
+    }
+
+    /// Signals were caught since the last look: `signals` has a bit for each.
+    pub fn signals_caught(&mut self, signals: u64) {
+        let mut rest = signals;
+        while rest != 0 {
+            let signal = rest.trailing_zeros() + 1;
+            rest &= rest - 1;
+            if let Some(id) = self.find(Filter::Signal, signal as usize) {
+                self.activate(id);
+            }
+        }
+    }
+
+    /// The filter's word on whether the knote is ready, and with what. `seen`: what the kernel has just said.
+    #[inline]
+    pub fn evaluate(&mut self, id: KnoteId, seen: Option<Mask>) -> Option<Report> {
+        filter::event(self, id, seen)
+    }
+
+    /// A new epoch for a node; never 0.
+    pub fn next_epoch(&mut self) -> u32 {
+        self.contents.epochs = self.contents.epochs.wrapping_add(1).max(1);
+        self.contents.epochs
+    }
+
+    /// Does anything but the ready list have to be asked for events?
+    pub fn kernel_can_tell(&self) -> bool {
+        self.contents.nodes.len > 0
+            || self.contents.timers.iter().any(|timers| timers.len() > 0)
+            || self.contents.tick != u64::MAX
+    }
+}

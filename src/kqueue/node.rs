@@ -1,0 +1,102 @@
+//! Nodes: what a queue knows of one descriptor, for the knotes of READ and WRITE on it together.
+//!
+//! A sparse array of pages, so that a descriptor's number does not matter: 19,999 costs what 5 does.
+
+use super::knote::{KnoteId, NIL};
+use crate::errno::{Errno, Result};
+use crate::platform::descriptors::Generation;
+use crate::platform::{Arm, Kind, Place};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Node {
+    pub read: KnoteId,
+    pub write: KnoteId,
+    /// Tells this use of the number from earlier ones in events of the kernel that come late; 0: no node. For a
+    /// file, which has no events: who it is (device and inode, mixed).
+    pub epoch: u32,
+    pub generation: Generation,
+    armed: [Arm; 2],
+    pub kind: Kind,
+}
+
+impl Node {
+    const NONE: Node = Node {
+        read: NIL,
+        write: NIL,
+        epoch: 0,
+        generation: Generation::DOUBT,
+        armed: [Arm::empty(); 2],
+        kind: Kind::Unknown,
+    };
+
+    pub fn new(epoch: u32, generation: Generation) -> Node {
+        Node { epoch, generation, ..Node::NONE }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.read == NIL && self.write == NIL
+    }
+
+    #[inline]
+    pub fn armed(&self, place: Place) -> Arm {
+        self.armed[place as usize]
+    }
+
+    #[inline]
+    pub fn set_armed(&mut self, place: Place, arm: Arm) {
+        self.armed[place as usize] = arm;
+    }
+
+    pub fn knotes(&self) -> [KnoteId; 2] {
+        [self.read, self.write]
+    }
+}
+
+const PAGE_BITS: usize = 6;
+const PAGE: usize = 1 << PAGE_BITS;
+
+pub struct Nodes {
+    pages: Vec<Vec<Node>>,
+    /// How many descriptors have a node.
+    pub len: usize,
+}
+
+impl Nodes {
+    pub const fn new() -> Nodes {
+        Nodes { pages: Vec::new(), len: 0 }
+    }
+
+    #[inline]
+    pub fn get(&mut self, fd: i32) -> Option<&mut Node> {
+        let index = fd as usize;
+        let node = self.pages.get_mut(index >> PAGE_BITS)?.get_mut(index & (PAGE - 1))?;
+        (node.epoch != 0).then_some(node)
+    }
+
+    /// `ENOMEM`.
+    pub fn insert(&mut self, fd: i32, node: Node) -> Result<()> {
+        let index = fd as usize;
+        let wanted = (index >> PAGE_BITS) + 1;
+        if self.pages.len() < wanted {
+            self.pages.try_reserve(wanted - self.pages.len()).map_err(|_| Errno::ENOMEM)?;
+            self.pages.resize_with(wanted, Vec::new);
+        }
+        let page = &mut self.pages[index >> PAGE_BITS];
+        if page.is_empty() {
+            page.try_reserve_exact(PAGE).map_err(|_| Errno::ENOMEM)?;
+            page.resize(PAGE, Node::NONE);
+        }
+        if page[index & (PAGE - 1)].epoch == 0 {
+            self.len += 1;
+        }
+        page[index & (PAGE - 1)] = node;
+        Ok(())
+    }
+
+    pub fn remove(&mut self, fd: i32) {
+        if let Some(node) = self.get(fd) {
+            *node = Node::NONE;
+            self.len -= 1;
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! `kqueue(2)` and `kevent(2)` for systems that have none.
+//!
+//! The floors, each calling only those below it:
+//!
+//! - `abi`: the exported C functions: argument checks and errno;
+//! - `registry`: from a descriptor to its queue; close and fork;
+//! - `kqueue`: one queue: applies changes, collects events;
+//! - `filter`: what each EVFILT_* means;
+//! - `platform`: how the kernel is asked, one folder a system.
+
+pub mod abi;
+mod errno;
+#[path = "abi/event.rs"]
+pub mod event;
+mod filter;
+mod kqueue;
+mod platform;
+mod registry;

@@ -1,0 +1,195 @@
+//! What the process knows of each descriptor number: its generation, who is closing it, which queues watch it.
+//!
+//! close() may be called by a signal handler, at any instant, so it takes no lock. One word a descriptor says
+//! all that close and EV_ADD must agree on:
+//!
+//!     generation (28 bits) | closers in flight (10) | classes of queues that watch the number (26)
+//!
+//! A close adds itself to the closers, tells the queues of the classes it finds, calls the system, and then
+//! turns the generation and takes itself out in one addition. An EV_ADD first sets its class, then arms the
+//! kernel, and keeps the generation it saw. Whichever comes second sees the other: either the close finds the
+//! class, or the EV_ADD finds the closer and its knote is in doubt until the kernel has confirmed it.
+
+use super::table::{DescriptorTable, Zeroed};
+use crate::errno::{Errno, Result};
+use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+const CLOSER: u64 = 1 << 26;
+const CLOSERS: u64 = 0x3ff << 26;
+const GENERATION: u64 = 1 << 36;
+const CLASSES: u64 = CLOSER - 1;
+/// Queues in the first slots have a class of their own, so the last EV_DELETE can take it back; the others
+/// share the rest, and a shared class stays set.
+const OWN_CLASSES: u32 = 20;
+const SHARED_CLASSES: u32 = 6;
+
+pub struct Cell {
+    state: AtomicU64,
+    /// Which queue the number belongs to, as `registry` writes it; 0: none.
+    pub queue: AtomicU64,
+}
+
+// SAFETY: two atomics, no drop.
+unsafe impl Zeroed for Cell {}
+
+static CELLS: DescriptorTable<Cell> = DescriptorTable::new();
+
+#[inline]
+pub fn cell(fd: i32) -> Option<&'static Cell> {
+    CELLS.get(fd)
+}
+
+#[inline]
+pub fn cell_or_make(fd: i32) -> Result<&'static Cell> {
+    CELLS.get_or_make(fd)
+}
+
+/// The generation that a knote was attached in. `DOUBT`: a close was in flight.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Generation(u32);
+
+impl Generation {
+    pub const DOUBT: Generation = Generation(u32::MAX);
+
+    fn of(word: u64) -> Generation {
+        if word & CLOSERS == 0 {
+            Generation((word / GENERATION) as u32)
+        } else {
+            Generation::DOUBT
+        }
+    }
+}
+
+/// The classes of queue slots, as bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Classes(u64);
+
+impl Classes {
+    pub fn of_slot(slot: u32) -> Classes {
+        Classes(1 << if slot < OWN_CLASSES { slot } else { OWN_CLASSES + slot % SHARED_CLASSES })
+    }
+
+    pub fn contains(self, slot: u32) -> bool {
+        self.0 & Classes::of_slot(slot).0 != 0
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Says that the queue in `slot` watches `fd` from now on; before the kernel is armed.
+#[inline]
+pub fn watch(fd: i32, slot: u32) -> Result<Generation> {
+    let cell = cell_or_make(fd)?;
+    Ok(Generation::of(cell.state.fetch_or(Classes::of_slot(slot).0, SeqCst)))
+}
+
+/// The queue in `slot` watches `fd` no more. Its lock is held, so no EV_ADD of its own is under way.
+pub fn unwatch(fd: i32, slot: u32) {
+    if slot < OWN_CLASSES {
+        if let Some(cell) = cell(fd) {
+            cell.state.fetch_and(!Classes::of_slot(slot).0, SeqCst);
+        }
+    }
+}
+
+/// Is a knote of that generation still about the same open descriptor?
+#[inline]
+pub fn trusted(fd: i32, generation: Generation) -> bool {
+    generation != Generation::DOUBT
+        && cell(fd).is_some_and(|cell| Generation::of(cell.state.load(SeqCst)) == generation)
+}
+
+/// A close under way, from before the system is called until after.
+pub struct Closing(&'static Cell);
+
+impl Closing {
+    /// `None`: the number was never seen by the library, nothing to tell.
+    #[inline]
+    pub fn begin(fd: i32) -> Option<(Closing, Classes)> {
+        let cell = cell(fd)?;
+        let word = cell.state.fetch_add(CLOSER, SeqCst);
+        Some((Closing(cell), Classes(word & CLASSES)))
+    }
+
+    /// The number is free or another file's now.
+    #[inline]
+    pub fn closed(self) {
+        self.0.state.fetch_add(GENERATION - CLOSER, SeqCst);
+    }
+
+    /// The system refused: the descriptor is what it was.
+    pub fn failed(self) {
+        self.0.state.fetch_sub(CLOSER, SeqCst);
+    }
+}
+
+/// The number as a descriptor, or `EBADF`: never truncated (1.11).
+pub fn number(ident: usize) -> Result<i32> {
+    i32::try_from(ident).map_err(|_| Errno::EBADF)
+}
+
+/// What `Cell::queue` says in a word: whose number it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// Nobody of ours, or not known.
+    None,
+    /// The number of the queue in that slot, of its birth.
+    Queue { slot: u32, birth: u32 },
+    /// A duplicate of it that the program made (10.7).
+    Duplicate { slot: u32, birth: u32 },
+    /// A descriptor that the queue in the slot works with; the program knows nothing of it.
+    Helper { slot: u32 },
+}
+
+const KIND: u64 = 3;
+
+impl Owner {
+    pub fn word(self) -> u64 {
+        let pack = |kind: u64, slot: u32, birth: u32| (u64::from(birth) << 32) | (u64::from(slot) << 2) | kind;
+        match self {
+            Owner::None => 0,
+            Owner::Queue { slot, birth } => pack(1, slot, birth),
+            Owner::Duplicate { slot, birth } => pack(2, slot, birth),
+            Owner::Helper { slot } => pack(3, slot, 0),
+        }
+    }
+
+    pub fn of(word: u64) -> Owner {
+        let (slot, birth) = ((word as u32) >> 2, (word >> 32) as u32);
+        match word & KIND {
+            1 => Owner::Queue { slot, birth },
+            2 => Owner::Duplicate { slot, birth },
+            3 => Owner::Helper { slot },
+            _ => Owner::None,
+        }
+    }
+}
+
+/// The library's own descriptor now has this number. Where the table cannot grow nothing is noted, and a
+/// program that closes the number is noticed at the next use.
+pub fn note_helper(fd: i32, slot: u32) {
+    if let Ok(cell) = cell_or_make(fd) {
+        cell.queue.store(Owner::Helper { slot }.word(), SeqCst);
+    }
+}
+
+pub fn owner(fd: i32) -> Owner {
+    cell(fd).map_or(Owner::None, |cell| Owner::of(cell.queue.load(SeqCst)))
+}
+
+pub fn disown(fd: i32) {
+    if let Some(cell) = cell(fd) {
+        cell.queue.store(0, SeqCst);
+    }
+}
+
+/// Calls `each` with every number from `first` to `last` that a queue watches or that is one of ours.
+pub fn each_known(first: u32, last: u32, mut each: impl FnMut(u32)) {
+    CELLS.each_page(first, last, |fd, cell| {
+        if cell.queue.load(SeqCst) != 0 || cell.state.load(SeqCst) & CLASSES != 0 {
+            each(fd);
+        }
+    });
+}

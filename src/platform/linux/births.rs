@@ -1,0 +1,51 @@
+//! The birth of a descriptor and its record are one step for fork.
+//!
+//! Between the system call that makes a descriptor and the store that remembers it, a fork in another thread
+//! would leave it open in a child that knows nothing of it. So births hold a lock that the prepare handler of
+//! fork waits for. A birth is one system call or three and a store, never a malloc.
+//!
+//! A signal handler that interrupted a birth and forks, or gives birth itself, does not wait for its own thread;
+//! the interrupted birth sees afterwards that it woke up in a child.
+
+use super::sys;
+use crate::errno::{Errno, Result};
+use crate::platform::lock::{self, Mutex};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::*};
+use parking_lot::lock_api::RawMutex as _;
+
+static BIRTHS: Mutex<()> = Mutex::new(());
+static HELD_FOR_FORK: AtomicBool = AtomicBool::new(false);
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// Makes a descriptor and stores it in `place`, where the fork handler finds it.
+pub fn birth(place: &AtomicI32, make: impl FnOnce() -> Result<i32>) -> Result<i32> {
+    let _guard = lock::lock(&BIRTHS).ok();
+    let forks = FORKS.load(Relaxed);
+    let fd = make()?;
+    if FORKS.load(Relaxed) != forks {
+        sys::close_raw(fd);
+        return Err(Errno::EBADF);
+    }
+    place.store(fd, SeqCst);
+    Ok(fd)
+}
+
+/// Before fork: no birth is half done in any other thread.
+pub fn prepare() {
+    if let Ok(guard) = lock::lock(&BIRTHS) {
+        core::mem::forget(guard);
+        HELD_FOR_FORK.store(true, Relaxed);
+    }
+}
+
+/// After fork, in both processes.
+pub fn resume() {
+    if HELD_FOR_FORK.swap(false, Relaxed) {
+        // SAFETY: `prepare` of this very thread locked it and forgot the guard; the flag says so.
+        unsafe { BIRTHS.raw().unlock() };
+    }
+}
+
+pub fn count_fork() {
+    FORKS.fetch_add(1, Relaxed);
+}

@@ -1,0 +1,356 @@
+//! What a descriptor can give and take right now: the facts under EVFILT_READ and EVFILT_WRITE.
+//!
+//! The common case costs one FIONREAD: data there, no hang-up, no error. Only when that does not settle it is
+//! the kind of the descriptor learned (once) and the rest asked. Nothing here changes the descriptor: the
+//! socket's error above all is worked out from the state of the connection, never taken (3.3).
+
+use super::poller::Mask;
+use super::sys;
+use crate::errno::Errno;
+use libc::{c_int, POLLIN, POLLOUT};
+
+const POLLRDHUP: i16 = libc::POLLRDHUP;
+
+/// What a descriptor is, as far as its filters care.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    /// Not asked yet.
+    Unknown,
+    /// Connections: TCP, AF_UNIX stream.
+    TcpStream,
+    UnixStream,
+    /// A connection that keeps records (SOCK_SEQPACKET), or of another family.
+    OtherStream,
+    /// Messages: UDP, raw, packet, netlink.
+    Datagram,
+    PipeReader,
+    PipeWriter,
+    /// A FIFO that is open for both.
+    PipeBoth,
+    Terminal,
+    /// What has an offset and a size. epoll does not take it.
+    File,
+    /// Always ready by nature: /dev/null and its like, block devices. epoll does not take them.
+    Device,
+    Directory,
+    /// Whatever else poll(2) serves: eventfd, timerfd, signalfd, epoll, inotify, devices.
+    Other,
+}
+
+impl Kind {
+    /// `pollable`: epoll took it. `EBADF`.
+    pub fn of(fd: i32, pollable: bool) -> Result<Kind, Errno> {
+        let mode = sys::stat(fd)?.st_mode & libc::S_IFMT;
+        Ok(match mode {
+            libc::S_IFSOCK => Kind::of_socket(fd),
+            libc::S_IFIFO => match sys::status_flags(fd)? & libc::O_ACCMODE {
+                libc::O_RDONLY => Kind::PipeReader,
+                libc::O_WRONLY => Kind::PipeWriter,
+                _ => Kind::PipeBoth,
+            },
+            libc::S_IFREG if !pollable => Kind::File,
+            libc::S_IFDIR => Kind::Directory,
+            libc::S_IFCHR if sys::is_terminal(fd) => Kind::Terminal,
+            libc::S_IFCHR | libc::S_IFBLK if !pollable => Kind::Device,
+            _ => Kind::Other,
+        })
+    }
+
+    fn of_socket(fd: i32) -> Kind {
+        let option = |name| sys::socket_option::<c_int>(fd, libc::SOL_SOCKET, name, 0).map(|(value, _)| value);
+        match option(libc::SO_TYPE) {
+            Ok(libc::SOCK_STREAM) => match (option(libc::SO_DOMAIN), option(libc::SO_PROTOCOL)) {
+                (Ok(libc::AF_UNIX), _) => Kind::UnixStream,
+                (Ok(libc::AF_INET | libc::AF_INET6), Ok(libc::IPPROTO_TCP) | Err(_)) => Kind::TcpStream,
+                _ => Kind::OtherStream,
+            },
+            Ok(libc::SOCK_SEQPACKET) => Kind::OtherStream,
+            Ok(_) => Kind::Datagram,
+            // A sandbox forbids the question. The hang-up bits tell an end where there is one.
+            Err(_) => Kind::OtherStream,
+        }
+    }
+
+    fn is_stream(self) -> bool {
+        matches!(self, Kind::TcpStream | Kind::UnixStream | Kind::OtherStream)
+    }
+
+    /// Always served in user space: no epoll item.
+    pub fn is_unpollable(self) -> bool {
+        matches!(self, Kind::File | Kind::Device | Kind::Directory)
+    }
+}
+
+/// What a filter has to know of a descriptor to say whether its knote is ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Status {
+    pub ready: bool,
+    /// Bytes to read, or room to write.
+    pub data: i64,
+    pub eof: bool,
+    /// The socket's error with an EOF, else 0.
+    pub error: u32,
+    /// The low-water mark of a knote has no say: an end, an error, a connection to accept.
+    pub unconditional: bool,
+    /// It never can be ready: the wrong end of a pipe.
+    pub never: bool,
+}
+
+impl Status {
+    const NOT_READY: Status =
+        Status { ready: false, data: 0, eof: false, error: 0, unconditional: false, never: false };
+    const NEVER: Status = Status { never: true, ..Status::NOT_READY };
+
+    fn ready(data: i64) -> Status {
+        Status { ready: true, data, ..Status::NOT_READY }
+    }
+
+    fn end(data: i64, error: u32) -> Status {
+        Status { ready: true, data, eof: true, error, unconditional: true, never: false }
+    }
+}
+
+fn learn(fd: i32, kind: &mut Kind) -> Kind {
+    if *kind == Kind::Unknown {
+        *kind = Kind::of(fd, true).unwrap_or(Kind::Unknown);
+    }
+    *kind
+}
+
+/// How `fd` stands for reading. `seen`: the events that epoll has just reported, `None` to ask.
+#[inline]
+pub fn readable(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
+    let mask = seen.unwrap_or_else(|| Mask(sys::poll(fd, POLLIN | POLLRDHUP)));
+    if !mask.concerns_reading() {
+        return Status::NOT_READY;
+    }
+    let pending = sys::ioctl_int(fd, libc::FIONREAD);
+    match pending {
+        Ok(bytes) if bytes > 0 && !mask.has(Mask::RDHUP | Mask::HUP | Mask::ERR) => Status::ready(bytes),
+        _ => readable_by_kind(fd, learn(fd, kind), mask, pending),
+    }
+}
+
+#[cold]
+fn readable_by_kind(fd: i32, kind: Kind, mask: Mask, pending: Result<i64, Errno>) -> Status {
+    let bytes = pending.unwrap_or(0);
+    match kind {
+        Kind::PipeWriter => Status::NEVER,
+        Kind::PipeReader | Kind::PipeBoth => {
+            if mask.has(Mask::HUP) {
+                Status::end(bytes, 0)
+            } else if bytes > 0 {
+                Status::ready(bytes)
+            } else {
+                Status::NOT_READY
+            }
+        }
+        Kind::Terminal if mask.has(Mask::HUP) => Status::end(bytes, 0),
+        kind if kind.is_stream() => stream_readable(fd, kind, mask, pending),
+        // 3.3: an end is only what makes read() return 0 for ever: our own shutdown.
+        Kind::Datagram if mask.has(Mask::RDHUP) => Status::end(bytes, 0),
+        // An empty datagram counts; so does an error that the next read() will tell.
+        Kind::Datagram => Status { unconditional: mask.has(Mask::ERR), ..Status::ready(pending.unwrap_or(1)) },
+        // 3.9: where the amount cannot be known it is 1.
+        _ => Status::ready(bytes.max(1)),
+    }
+}
+
+fn stream_readable(fd: i32, kind: Kind, mask: Mask, pending: Result<i64, Errno>) -> Status {
+    if mask.has(Mask::RDHUP) {
+        let error = if mask.has(Mask::ERR) { connection_error(fd, kind) } else { 0 };
+        return Status::end(pending.unwrap_or(0), error);
+    }
+    if let Some(waiting) = pending.is_err().then(|| connections_waiting(fd, kind)).flatten() {
+        return if mask.has(Mask::IN) {
+            Status { unconditional: true, ..Status::ready(waiting) }
+        } else {
+            Status::NOT_READY
+        };
+    }
+    match pending {
+        Ok(bytes) if bytes > 0 && mask.has(Mask::IN) => Status::ready(bytes),
+        // Not connected, or another reader was faster: unless the system insists there is something to read
+        // (urgent data at the mark, an empty record).
+        _ if mask.has(Mask::IN) && Mask(sys::poll(fd, POLLIN)).has(Mask::IN) => {
+            let bytes = sys::ioctl_int(fd, libc::FIONREAD).unwrap_or(1);
+            Status::ready(if kind == Kind::OtherStream { bytes } else { bytes.max(1) })
+        }
+        _ => Status::NOT_READY,
+    }
+}
+
+/// How many connections wait to be accepted, if the socket listens (3.2).
+fn connections_waiting(fd: i32, kind: Kind) -> Option<i64> {
+    let (listens, _) = sys::socket_option::<c_int>(fd, libc::SOL_SOCKET, libc::SO_ACCEPTCONN, 0).ok()?;
+    if listens == 0 {
+        return None;
+    }
+    let waiting = match kind {
+        Kind::TcpStream => tcp_info(fd).map_or(1, |info| i64::from(info.unacked)),
+        _ => 1,
+    };
+    Some(waiting.max(1))
+}
+
+/// How `fd` stands for writing. `seen` as for `readable`.
+pub fn writable(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
+    let mask = seen.unwrap_or_else(|| Mask(sys::poll(fd, POLLOUT)));
+    if !mask.concerns_writing() {
+        return Status::NOT_READY;
+    }
+    match learn(fd, kind) {
+        Kind::PipeReader => Status::NEVER,
+        Kind::PipeWriter | Kind::PipeBoth => {
+            if mask.has(Mask::ERR) {
+                return Status::end(0, 0);
+            }
+            let room = sys::pipe_size(fd).unwrap_or(0) - sys::ioctl_int(fd, libc::FIONREAD).unwrap_or(0);
+            Status::ready(room.max(1))
+        }
+        Kind::Terminal if mask.has(Mask::HUP) => Status::end(0, 0),
+        kind if kind.is_stream() => stream_writable(fd, kind, mask),
+        Kind::Datagram => Status { unconditional: mask.has(Mask::ERR), ..Status::ready(send_space(fd, false)) },
+        _ if mask.has(Mask::OUT) => Status::ready(1),
+        _ => Status::NOT_READY,
+    }
+}
+
+fn stream_writable(fd: i32, kind: Kind, mask: Mask) -> Status {
+    if mask.has(Mask::HUP) && !Mask(sys::poll(fd, POLLRDHUP)).has(Mask::RDHUP) {
+        // A hang-up without an end of reading: not connected yet.
+        return Status::NOT_READY;
+    }
+    let shut = match kind {
+        Kind::TcpStream => match tcp_info(fd) {
+            Some(info) if info.state == TCP_LISTEN => return Status::NOT_READY,
+            Some(info) => info.cannot_send(),
+            None => mask.has(Mask::HUP),
+        },
+        Kind::UnixStream => mask.has(Mask::HUP) || sys::send_side_is_shut(fd),
+        _ => mask.has(Mask::HUP),
+    };
+    let error = if mask.has(Mask::ERR) { connection_error(fd, kind) } else { 0 };
+    if shut || error != 0 {
+        return Status::end(send_space(fd, kind == Kind::TcpStream).max(0), error);
+    }
+    if mask.has(Mask::OUT) {
+        Status::ready(send_space(fd, kind == Kind::TcpStream))
+    } else {
+        Status::NOT_READY
+    }
+}
+
+/// Free space in the send buffer, at least 1 where the system says that it takes some.
+fn send_space(fd: i32, queued: bool) -> i64 {
+    const WMEM_ALLOC: usize = 2;
+    const SNDBUF: usize = 3;
+    const WMEM_QUEUED: usize = 5;
+    match sys::socket_option(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, [0u32; 9]) {
+        // TCP counts what it has queued; the others what they have in flight.
+        Ok((memory, _)) => {
+            let used = memory[if queued { WMEM_QUEUED } else { WMEM_ALLOC }];
+            (i64::from(memory[SNDBUF]) - i64::from(used)).max(1)
+        }
+        Err(_) => 1,
+    }
+}
+
+const TCP_ESTABLISHED: u8 = 1;
+const TCP_CLOSE: u8 = 7;
+const TCP_CLOSE_WAIT: u8 = 8;
+const TCP_SYN_SENT: u8 = 2;
+const TCP_SYN_RECV: u8 = 3;
+const TCP_LISTEN: u8 = 10;
+
+/// The fields of the kernel's `struct tcp_info` (linux/tcp.h) that tell how a connection ended.
+struct TcpInfo {
+    state: u8,
+    options: u8,
+    retransmits: u8,
+    probes: u8,
+    backoff: u8,
+    unacked: u32,
+    rtt: u32,
+    total_retransmits: u32,
+    segments_in: u32,
+}
+
+impl TcpInfo {
+    fn cannot_send(&self) -> bool {
+        !matches!(self.state, TCP_ESTABLISHED | TCP_CLOSE_WAIT | TCP_SYN_SENT | TCP_SYN_RECV)
+    }
+
+    fn was_established(&self) -> bool {
+        self.rtt != 0 || self.options != 0
+    }
+}
+
+fn tcp_info(fd: i32) -> Option<TcpInfo> {
+    // Bytes 0 to 7 are small fields, then come 32-bit words; offsets as in linux/tcp.h.
+    let (raw, length) = sys::socket_option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, [0u32; 60]).ok()?;
+    let word = |offset: usize| if offset + 4 <= length { raw[offset / 4] } else { 0 };
+    let byte = |offset: usize| raw[offset / 4].to_ne_bytes()[offset % 4];
+    Some(TcpInfo {
+        state: byte(0),
+        retransmits: byte(2),
+        probes: byte(3),
+        backoff: byte(4),
+        options: byte(5),
+        unacked: word(24),
+        rtt: word(68),
+        total_retransmits: word(100),
+        segments_in: word(140),
+    })
+}
+
+/// Which error lies on a connection that has one. An error that ends nothing (a message in the error queue)
+/// is 0.
+#[cold]
+fn connection_error(fd: i32, kind: Kind) -> u32 {
+    let error = match kind {
+        Kind::TcpStream => match tcp_info(fd) {
+            None => libc::ECONNRESET,
+            Some(info) if info.state != TCP_CLOSE => 0,
+            Some(info) if info.was_established() => {
+                if info.retransmits > 0 || info.probes > 0 || info.backoff > 0 {
+                    libc::ETIMEDOUT
+                } else {
+                    libc::ECONNRESET
+                }
+            }
+            Some(info) if info.segments_in > 0 => libc::ECONNREFUSED,
+            Some(info) if info.total_retransmits > 0 || info.retransmits > 0 => libc::ETIMEDOUT,
+            Some(_) => libc::EHOSTUNREACH,
+        },
+        _ => libc::ECONNRESET,
+    };
+    error as u32
+}
+
+/// Does the kernel go on calling the descriptor readable, or writable?
+pub fn insists(fd: i32, write: bool) -> bool {
+    if write {
+        Mask(sys::poll(fd, POLLOUT)).concerns_writing()
+    } else {
+        Mask(sys::poll(fd, POLLIN | POLLRDHUP)).concerns_reading()
+    }
+}
+
+/// How a file stands: its size, the offset of the next read, and who it is.
+pub struct FileStatus {
+    pub unread: i64,
+    pub identity: u32,
+}
+
+/// `None`: the number is no regular file any more.
+pub fn file(fd: i32) -> Option<FileStatus> {
+    let stat = sys::stat(fd).ok()?;
+    if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+        return None;
+    }
+    let offset = sys::offset(fd).unwrap_or(0);
+    let identity = (stat.st_ino ^ stat.st_dev.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    Some(FileStatus { unread: stat.st_size - offset, identity: identity as u32 })
+}

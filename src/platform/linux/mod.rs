@@ -1,0 +1,10 @@
+//! Linux: epoll, eventfd, timerfd, signalfd, inotify.
+
+pub mod births;
+pub mod inspect;
+pub mod next;
+pub mod poller;
+pub mod signal;
+pub mod signals;
+pub mod start;
+pub mod sys;

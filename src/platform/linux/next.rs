@@ -1,0 +1,167 @@
+//! libc's own functions, behind ours.
+//!
+//! Found once, by the constructor. Before it ran, and in a fully static program, where nothing comes next,
+//! the raw system call is the way on.
+
+use super::sys;
+use core::ffi::{c_char, c_int, c_uint, c_void, CStr};
+use core::sync::atomic::{AtomicI8, AtomicPtr, Ordering::Relaxed};
+pub use libc::{DIR, FILE};
+
+struct Next {
+    name: &'static CStr,
+    address: AtomicPtr<c_void>,
+}
+
+impl Next {
+    const fn new(name: &'static CStr) -> Next {
+        Next { name, address: AtomicPtr::new(core::ptr::null_mut()) }
+    }
+
+    fn resolve(&self) -> *mut c_void {
+        // SAFETY: the name is NUL-terminated.
+        let address = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
+        self.address.store(address, Relaxed);
+        address
+    }
+
+    fn get(&self) -> Option<*mut c_void> {
+        let address = self.address.load(Relaxed);
+        (!address.is_null()).then_some(address)
+    }
+}
+
+static CLOSE: Next = Next::new(c"close");
+static DUP2: Next = Next::new(c"dup2");
+static DUP3: Next = Next::new(c"dup3");
+static CLOSE_RANGE: Next = Next::new(c"close_range");
+static FCLOSE: Next = Next::new(c"fclose");
+static PCLOSE: Next = Next::new(c"pclose");
+static CLOSEDIR: Next = Next::new(c"closedir");
+static FREOPEN: Next = Next::new(c"freopen");
+
+/// Called by the constructor.
+pub fn resolve_all() {
+    for next in [&CLOSE, &DUP2, &DUP3, &CLOSE_RANGE, &FCLOSE, &PCLOSE, &CLOSEDIR, &FREOPEN] {
+        next.resolve();
+    }
+}
+
+macro_rules! forward {
+    ($next:ident as fn($($type:ty),*) -> $result:ty, ($($argument:expr),*), $otherwise:expr) => {
+        match $next.get() {
+            Some(address) => {
+                // SAFETY: the symbol of that name in libc has this type.
+                let function = unsafe {
+                    core::mem::transmute::<*mut c_void, unsafe extern "C-unwind" fn($($type),*) -> $result>(address)
+                };
+                // SAFETY: the arguments are the program's own, passed on.
+                unsafe { function($($argument),*) }
+            }
+            None => $otherwise,
+        }
+    };
+}
+
+fn raw(result: libc::c_long) -> c_int {
+    result as c_int
+}
+
+pub fn close(fd: c_int) -> c_int {
+    // SAFETY (the raw calls below): plain numbers, as the program gave them.
+    forward!(CLOSE as fn(c_int) -> c_int, (fd), raw(unsafe { libc::syscall(libc::SYS_close, fd) }))
+}
+
+pub fn dup2(old: c_int, new: c_int) -> c_int {
+    forward!(DUP2 as fn(c_int, c_int) -> c_int, (old, new), {
+        if old == new {
+            // dup3 refuses what dup2 takes for a question.
+            return if sys::is_open(old) { old } else { -1 };
+        }
+        // SAFETY: plain numbers.
+        raw(unsafe { libc::syscall(libc::SYS_dup3, old, new, 0) })
+    })
+}
+
+pub fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
+    // SAFETY: plain numbers.
+    let direct = || raw(unsafe { libc::syscall(libc::SYS_dup3, old, new, flags) });
+    forward!(DUP3 as fn(c_int, c_int, c_int) -> c_int, (old, new, flags), direct())
+}
+
+pub fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+    // SAFETY: plain numbers.
+    let direct = || raw(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) });
+    forward!(CLOSE_RANGE as fn(c_uint, c_uint, c_int) -> c_int, (first, last, flags), direct())
+}
+
+/// Does the running kernel have close_range? Asked once, about a number that nobody has.
+pub fn has_close_range() -> bool {
+    static KNOWN: AtomicI8 = AtomicI8::new(-1);
+    if KNOWN.load(Relaxed) < 0 {
+        let errno = sys::last_errno();
+        // SAFETY: no descriptor has this number.
+        let works = unsafe { libc::syscall(libc::SYS_close_range, c_uint::MAX, c_uint::MAX, 0) } == 0;
+        sys::set_errno(errno);
+        KNOWN.store(i8::from(works), Relaxed);
+    }
+    KNOWN.load(Relaxed) == 1
+}
+
+/// The address of a function that has no raw system call behind it; looked for again where the constructor has
+/// not run yet.
+fn found(next: &Next) -> Option<*mut c_void> {
+    next.get().or_else(|| {
+        let address = next.resolve();
+        (!address.is_null()).then_some(address)
+    })
+}
+
+/// # Safety
+/// `stream` is an open stream.
+pub unsafe fn fileno(stream: *mut FILE) -> c_int {
+    let errno = sys::last_errno();
+    // SAFETY: the caller's promise.
+    let fd = unsafe { libc::fileno(stream) };
+    sys::set_errno(errno);
+    fd
+}
+
+/// # Safety
+/// `directory` is an open directory stream.
+pub unsafe fn dirfd(directory: *mut DIR) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { libc::dirfd(directory) }
+}
+
+/// # Safety
+/// As libc's.
+pub unsafe fn fclose(stream: *mut FILE) -> c_int {
+    found(&FCLOSE);
+    forward!(FCLOSE as fn(*mut FILE) -> c_int, (stream), libc::EOF)
+}
+
+/// # Safety
+/// As libc's.
+pub unsafe fn pclose(stream: *mut FILE) -> c_int {
+    found(&PCLOSE);
+    forward!(PCLOSE as fn(*mut FILE) -> c_int, (stream), -1)
+}
+
+/// # Safety
+/// As libc's.
+pub unsafe fn closedir(directory: *mut DIR) -> c_int {
+    found(&CLOSEDIR);
+    forward!(CLOSEDIR as fn(*mut DIR) -> c_int, (directory), -1)
+}
+
+/// # Safety
+/// As libc's.
+pub unsafe fn freopen(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE {
+    found(&FREOPEN);
+    forward!(
+        FREOPEN as fn(*const c_char, *const c_char, *mut FILE) -> *mut FILE,
+        (path, mode, stream),
+        core::ptr::null_mut()
+    )
+}

@@ -1,0 +1,506 @@
+//! One kqueue's side of the kernel: an epoll instance and the descriptors that help it.
+//!
+//! The kqueue descriptor *is* the epoll descriptor, so it can be polled, selected and nested. What becomes
+//! ready in user space makes it readable through `wake`, an eventfd that is always readable and
+//! edge-triggered: an EPOLL_CTL_MOD of it reports once more. Unlike a write, that can never end up in a file of
+//! the program's that took the number over; the kernel answers ENOENT instead and a new one is made.
+//!
+//! An epoll item has one mode for all its events. Where the knotes of a descriptor want different ones, the
+//! second lives in `side`, an epoll nested in the first.
+//!
+//! All fields are atomics: the fork handler and close() read them without the queue's lock. Writing them, but
+//! for the birth of the queue, is done under it.
+
+use super::{births, sys};
+use crate::errno::{Errno, Result};
+use crate::platform::descriptors;
+use bitflags::bitflags;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::*};
+use libc::{
+    epoll_event, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP, EPOLL_CTL_ADD,
+    EPOLL_CTL_DEL, EPOLL_CTL_MOD,
+};
+
+bitflags! {
+    /// What an item is armed for. `PRESENT` alone: it is in the epoll and silent.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Arm: u8 {
+        const IN = 1;
+        const OUT = 2;
+        const EDGE = 4;
+        const ONCE = 8;
+        const PRESENT = 16;
+    }
+}
+
+impl Arm {
+    fn events(self) -> u32 {
+        let mut events = 0;
+        if self.contains(Arm::IN) {
+            events |= (EPOLLIN | EPOLLRDHUP) as u32;
+        }
+        if self.contains(Arm::OUT) {
+            events |= EPOLLOUT as u32;
+        }
+        if self.contains(Arm::EDGE) {
+            events |= EPOLLET as u32;
+        }
+        // An empty mask still reports ERR and HUP, for ever; ONESHOT holds it to once.
+        if self.contains(Arm::ONCE) || events & (EPOLLIN | EPOLLOUT) as u32 == 0 {
+            events |= EPOLLONESHOT as u32;
+        }
+        events
+    }
+}
+
+/// Which of the two epolls an item is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    Main,
+    Side,
+}
+
+/// Whose time a timer follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Clock {
+    Monotonic = 0,
+    Wall = 1,
+}
+
+pub const CLOCKS: [Clock; 2] = [Clock::Monotonic, Clock::Wall];
+
+impl Clock {
+    fn id(self) -> libc::c_int {
+        match self {
+            Clock::Monotonic => libc::CLOCK_MONOTONIC,
+            Clock::Wall => libc::CLOCK_REALTIME,
+        }
+    }
+
+    pub fn now(self) -> u64 {
+        sys::now(self.id())
+    }
+}
+
+/// Keys of the helpers' items: no descriptor has such a number.
+const TAG: u32 = 1 << 31;
+const WAKE: u64 = (TAG | 1) as u64;
+const SIDE: u64 = (TAG | 2) as u64;
+const TIMERS: u64 = (TAG | 4) as u64;
+const FILES: u64 = (TAG | 8) as u64;
+const SIGNALS: u64 = (TAG | 9) as u64;
+const TOMBSTONE: u64 = (TAG | 10) as u64;
+
+/// What an event of the kernel's is about.
+pub enum Source {
+    Descriptor { fd: i32, epoch: u32, mask: Mask },
+    Wake,
+    Side,
+    Timer(Clock),
+    Files,
+    Signals,
+    Tombstone,
+}
+
+/// The events of one item, as epoll and poll name them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mask(pub u32);
+
+impl Mask {
+    pub const IN: u32 = EPOLLIN as u32;
+    pub const OUT: u32 = EPOLLOUT as u32;
+    pub const RDHUP: u32 = EPOLLRDHUP as u32;
+    pub const HUP: u32 = EPOLLHUP as u32;
+    pub const ERR: u32 = EPOLLERR as u32;
+
+    #[inline]
+    pub fn has(self, bits: u32) -> bool {
+        self.0 & bits != 0
+    }
+
+    #[inline]
+    pub fn concerns_reading(self) -> bool {
+        self.has(Mask::IN | Mask::RDHUP | Mask::HUP | Mask::ERR)
+    }
+
+    #[inline]
+    pub fn concerns_writing(self) -> bool {
+        self.has(Mask::OUT | Mask::HUP | Mask::ERR)
+    }
+}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Event(epoll_event);
+
+impl Event {
+    #[inline]
+    pub fn source(&self) -> Source {
+        let (key, mask) = (self.0.u64, Mask(self.0.events));
+        match key {
+            WAKE => Source::Wake,
+            SIDE => Source::Side,
+            FILES => Source::Files,
+            SIGNALS => Source::Signals,
+            TOMBSTONE => Source::Tombstone,
+            key if key & !1 == TIMERS => Source::Timer(CLOCKS[(key & 1) as usize]),
+            key => Source::Descriptor { fd: key as u32 as i32, epoch: (key >> 32) as u32, mask },
+        }
+    }
+}
+
+/// Room for events; lives on the caller's stack, uninitialised.
+pub struct Buffer<const N: usize>([MaybeUninit<epoll_event>; N]);
+
+impl<const N: usize> Buffer<N> {
+    #[inline]
+    pub fn new() -> Self {
+        Buffer([const { MaybeUninit::uninit() }; N])
+    }
+}
+
+pub struct Poller {
+    epoll: AtomicI32,
+    wake: AtomicI32,
+    side: AtomicI32,
+    inotify: AtomicI32,
+    signals: AtomicI32,
+    timers: [AtomicI32; 2],
+    /// The expiry that each timerfd is set to; `u64::MAX`: none.
+    due: [AtomicU64; 2],
+}
+
+/// Helpers keep away from the lowest numbers, which programs count on; 512 leaves select() its half.
+fn least_helper() -> i32 {
+    (sys::descriptor_limit() / 2).min(512) as i32
+}
+
+impl Poller {
+    pub const fn new() -> Poller {
+        Poller {
+            epoll: AtomicI32::new(-1),
+            wake: AtomicI32::new(-1),
+            side: AtomicI32::new(-1),
+            inotify: AtomicI32::new(-1),
+            signals: AtomicI32::new(-1),
+            timers: [const { AtomicI32::new(-1) }; 2],
+            due: [const { AtomicU64::new(u64::MAX) }; 2],
+        }
+    }
+
+    /// Makes the kqueue descriptor. `EMFILE`, `ENFILE`, `ENOMEM`.
+    pub fn open(&self) -> Result<i32> {
+        births::birth(&self.epoll, sys::epoll_create)
+    }
+
+    /// The number that the queue was born with.
+    #[inline]
+    pub fn descriptor(&self) -> i32 {
+        self.epoll.load(Relaxed)
+    }
+
+    /// The helpers, with what their items are armed for and their keys.
+    fn helpers(&self) -> [(&AtomicI32, i32, u64); 6] {
+        [
+            (&self.wake, EPOLLIN | EPOLLET, WAKE),
+            (&self.side, EPOLLIN, SIDE),
+            (&self.inotify, EPOLLIN, FILES),
+            (&self.signals, EPOLLIN, SIGNALS),
+            (&self.timers[0], EPOLLIN | EPOLLET, TIMERS),
+            (&self.timers[1], EPOLLIN | EPOLLET, TIMERS | 1),
+        ]
+    }
+
+    /// Makes a helper where there is none and puts it into the epoll.
+    fn helper(
+        &self,
+        place: &AtomicI32,
+        slot: u32,
+        events: i32,
+        key: u64,
+        make: impl FnOnce() -> Result<i32>,
+    ) -> Result<i32> {
+        let fd = births::birth(place, || sys::move_up(make()?, least_helper()))?;
+        match sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, fd, events as u32, key) {
+            Ok(()) => {
+                descriptors::note_helper(fd, slot);
+                Ok(fd)
+            }
+            Err(errno) => {
+                place.store(-1, SeqCst);
+                sys::close_raw(fd);
+                Err(errno)
+            }
+        }
+    }
+
+    /// A helper that exists and still is what it was: else the program closed the number, or put something
+    /// else there, and a new one has to be made. The check is an EPOLL_CTL_MOD.
+    fn still_ours(&self, place: &AtomicI32, events: i32, key: u64) -> bool {
+        let fd = place.load(Relaxed);
+        if fd < 0 {
+            return false;
+        }
+        let ours = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_MOD, fd, events as u32, key).is_ok();
+        if !ours {
+            place.store(-1, SeqCst);
+            descriptors::disown(fd);
+        }
+        ours
+    }
+
+    /// The eventfd exists from here on, so that `wake` needs no descriptor.
+    pub fn prepare_wake(&self, slot: u32) -> Result<()> {
+        if self.wake.load(Relaxed) < 0 {
+            self.helper(&self.wake, slot, EPOLLIN | EPOLLET, WAKE, sys::eventfd_ready)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the descriptor readable once and wakes one waiter.
+    pub fn wake(&self, slot: u32) {
+        if !self.still_ours(&self.wake, EPOLLIN | EPOLLET, WAKE) {
+            // Adding it reports it. Out of descriptors: what is ready is found by the next kevent().
+            let _ = self.helper(&self.wake, slot, EPOLLIN | EPOLLET, WAKE, sys::eventfd_ready);
+        }
+    }
+
+    /// As `wake`, for a signal handler: only if it can be done by one system call.
+    pub fn wake_from_handler(&self) {
+        let (epoll, wake) = (self.epoll.load(SeqCst), self.wake.load(SeqCst));
+        if epoll >= 0 && wake >= 0 {
+            let errno = sys::last_errno();
+            let _ = sys::epoll_ctl(epoll, EPOLL_CTL_MOD, wake, (EPOLLIN | EPOLLET) as u32, WAKE);
+            sys::set_errno(errno);
+        }
+    }
+
+    /// Makes the descriptor readable for ever: every waiter comes out. False: no descriptor left to do it with.
+    pub fn release_waiters(&self) -> bool {
+        if self.still_ours(&self.wake, EPOLLIN, TOMBSTONE) {
+            return true;
+        }
+        let made = births::birth(&self.wake, sys::eventfd_ready);
+        made.is_ok_and(|fd| sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, fd, EPOLLIN as u32, TOMBSTONE).is_ok())
+    }
+
+    #[inline]
+    fn epoll_of(&self, place: Place) -> i32 {
+        match place {
+            Place::Main => self.epoll.load(Relaxed),
+            Place::Side => self.side.load(Relaxed),
+        }
+    }
+
+    /// Makes the kernel's item for `fd` what it should be: adds, changes or removes it.
+    pub fn arm(&self, slot: u32, place: Place, fd: i32, epoch: u32, armed: Arm, wanted: Arm) -> Result<()> {
+        if place == Place::Side && self.side.load(Relaxed) < 0 {
+            if !wanted.contains(Arm::PRESENT) {
+                return Ok(());
+            }
+            self.helper(&self.side, slot, EPOLLIN, SIDE, sys::epoll_create)?;
+        }
+        let epoll = self.epoll_of(place);
+        let key = (u64::from(epoch) << 32) | u64::from(fd as u32);
+        match (armed.contains(Arm::PRESENT), wanted.contains(Arm::PRESENT)) {
+            (false, false) => Ok(()),
+            (false, true) => match sys::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, wanted.events(), key) {
+                // Left behind by a knote whose descriptor was closed behind our back and came back.
+                Err(Errno(libc::EEXIST)) => sys::epoll_ctl(epoll, EPOLL_CTL_MOD, fd, wanted.events(), key),
+                other => other,
+            },
+            (true, true) => sys::epoll_ctl(epoll, EPOLL_CTL_MOD, fd, wanted.events(), key),
+            (true, false) => sys::epoll_ctl(epoll, EPOLL_CTL_DEL, fd, 0, key),
+        }
+    }
+
+    /// `fd` is about to be closed: its items go, whoever else holds the file open. Takes no lock.
+    pub fn forget(&self, fd: i32) {
+        for epoll in [self.epoll.load(SeqCst), self.side.load(SeqCst)] {
+            if epoll >= 0 {
+                let _ = sys::epoll_ctl(epoll, EPOLL_CTL_DEL, fd, 0, 0);
+            }
+        }
+    }
+
+    /// Waits for events; see `sys::epoll_wait` for cancellation.
+    #[inline]
+    pub fn wait<'a, const N: usize>(
+        &self,
+        buffer: &'a mut Buffer<N>,
+        room: usize,
+        timeout: &sys::Timeout,
+        mask: Option<&libc::sigset_t>,
+        cancel: Option<libc::c_int>,
+    ) -> Result<&'a [Event]> {
+        let room = room.clamp(1, N);
+        sys::epoll_wait(self.descriptor(), &mut buffer.0[..room], timeout, mask, cancel).map(events)
+    }
+
+    /// What the nested epoll has.
+    pub fn side_events<'a, const N: usize>(&self, buffer: &'a mut Buffer<N>, room: usize) -> &'a [Event] {
+        let side = self.side.load(Relaxed);
+        if side < 0 {
+            return &[];
+        }
+        let now = Some(libc::timespec { tv_sec: 0, tv_nsec: 0 });
+        let room = room.clamp(1, N);
+        sys::epoll_wait(side, &mut buffer.0[..room], &now, None, None).map_or(&[], events)
+    }
+
+    /// The clock of a timer exists from here on.
+    pub fn prepare_timer(&self, slot: u32, clock: Clock) -> Result<()> {
+        let place = &self.timers[clock as usize];
+        if place.load(Relaxed) < 0 {
+            self.due[clock as usize].store(u64::MAX, Relaxed);
+            let key = TIMERS | clock as u64;
+            self.helper(place, slot, EPOLLIN | EPOLLET, key, || sys::timerfd(clock.id()))?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the queue wakes up at `deadline` or before; the timerfd is only ever moved earlier.
+    pub fn arm_timer(&self, slot: u32, clock: Clock, deadline: u64) -> Result<()> {
+        let due = &self.due[clock as usize];
+        if deadline >= due.load(Relaxed) {
+            return Ok(());
+        }
+        // A longer timer is set to the end of what the kernel takes: nobody lives to see it.
+        let deadline = deadline.min(i64::MAX as u64);
+        let place = &self.timers[clock as usize];
+        let key = TIMERS | clock as u64;
+        if due.load(Relaxed) == u64::MAX && !self.still_ours(place, EPOLLIN | EPOLLET, key) {
+            self.prepare_timer(slot, clock)?;
+        }
+        sys::timerfd_set(place.load(Relaxed), deadline)?;
+        due.store(deadline, Relaxed);
+        Ok(())
+    }
+
+    /// The timerfd has fired; what is due has been taken out and it can be set anew.
+    pub fn timer_fired(&self, clock: Clock) {
+        self.due[clock as usize].store(u64::MAX, Relaxed);
+    }
+
+    /// Watches the file under `fd` for writes and changes of its size. Returns the watch.
+    pub fn watch_file(&self, slot: u32, fd: i32) -> Result<i32> {
+        if self.inotify.load(Relaxed) < 0 {
+            self.helper(&self.inotify, slot, EPOLLIN, FILES, sys::inotify)?;
+        }
+        sys::inotify_watch(self.inotify.load(Relaxed), fd, libc::IN_MODIFY)
+    }
+
+    pub fn unwatch_file(&self, watch: i32) {
+        sys::inotify_unwatch(self.inotify.load(Relaxed), watch);
+    }
+
+    /// Calls `each` with every watch that has news; -1: some were lost.
+    pub fn changed_files(&self, mut each: impl FnMut(i32)) {
+        let inotify = self.inotify.load(Relaxed);
+        if inotify < 0 {
+            return;
+        }
+        sys::inotify_read(inotify, |watch, mask| {
+            each(if mask & libc::IN_Q_OVERFLOW != 0 { -1 } else { watch });
+        });
+    }
+
+    /// Which signals the queue's signalfd is about; made on demand.
+    pub fn set_signals(&self, slot: u32, mask: u64) -> Result<()> {
+        let fd = self.signals.load(Relaxed);
+        if fd < 0 {
+            if mask != 0 {
+                self.helper(&self.signals, slot, EPOLLIN, SIGNALS, || sys::signalfd(-1, mask))?;
+            }
+            return Ok(());
+        }
+        sys::signalfd(fd, mask).map(|_| ())
+    }
+
+    /// The signalfd, -1: none.
+    pub fn signalfd(&self) -> i32 {
+        self.signals.load(Relaxed)
+    }
+
+    /// Is the number still this queue's epoll? The item of its eventfd tells: in verify mode, where nobody tells
+    /// us of a close, every queue has one from birth. In the child of a fork the epoll is the parent's too, so
+    /// the check leaves the item as it is.
+    pub fn is_still_open(&self) -> bool {
+        let (epoll, wake) = (self.epoll.load(SeqCst), self.wake.load(SeqCst));
+        wake >= 0 && sys::epoll_ctl(epoll, EPOLL_CTL_MOD, wake, (EPOLLIN | EPOLLET) as u32, WAKE).is_ok()
+    }
+
+    /// Is `fd` a duplicate of this queue's descriptor? A marker that is added here is found there.
+    pub fn is_duplicate(&self, fd: i32, marker: i32) -> bool {
+        let silent = Arm::PRESENT.events();
+        let epoll = self.descriptor();
+        sys::epoll_ctl(epoll, EPOLL_CTL_ADD, marker, silent, TOMBSTONE).is_ok() && {
+            let found = sys::epoll_ctl(fd, EPOLL_CTL_MOD, marker, silent, TOMBSTONE).is_ok();
+            let _ = sys::epoll_ctl(epoll, EPOLL_CTL_DEL, marker, 0, 0);
+            found
+        }
+    }
+
+    /// Gives the helpers back to the system. `verify`: some may have been closed without our notice, and their
+    /// numbers be the program's by now; a helper is what its name in /proc says.
+    pub fn close_helpers(&self, verify: bool) {
+        for (place, _, key) in self.helpers() {
+            let fd = place.swap(-1, SeqCst);
+            if fd >= 0 {
+                descriptors::disown(fd);
+                if !verify || sys::is_anonymous(fd, name_of(key)) {
+                    sys::close_raw(fd);
+                }
+            }
+        }
+        for due in &self.due {
+            due.store(u64::MAX, Relaxed);
+        }
+    }
+
+    /// In the child of a fork: closes everything, the kqueue descriptor too.
+    pub fn close_all(&self, verify: bool) {
+        let ours = !verify || self.is_still_open();
+        self.close_helpers(verify);
+        let epoll = self.epoll.swap(-1, SeqCst);
+        if ours && epoll >= 0 {
+            sys::close_raw(epoll);
+        }
+    }
+
+    /// The number has been closed, and with it the kernel's side.
+    pub fn abandon(&self) {
+        self.epoll.store(-1, SeqCst);
+    }
+
+    /// The program is about to put another file on a helper's number: the helper moves.
+    pub fn move_helper(&self, slot: u32, fd: i32) -> Result<()> {
+        for (place, events, key) in self.helpers() {
+            if place.load(SeqCst) == fd {
+                let moved = births::birth(place, || sys::duplicate(fd, least_helper()))?;
+                descriptors::note_helper(moved, slot);
+                descriptors::disown(fd);
+                let _ = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, moved, events as u32, key);
+                let _ = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_DEL, fd, 0, 0);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What /proc calls the kind of a helper.
+fn name_of(key: u64) -> &'static [u8] {
+    match key {
+        WAKE => b"anon_inode:[eventfd]",
+        SIDE => b"anon_inode:[eventpoll]",
+        FILES => b"anon_inode:inotify",
+        SIGNALS => b"anon_inode:[signalfd]",
+        _ => b"anon_inode:[timerfd]",
+    }
+}
+
+fn events(raw: &[epoll_event]) -> &[Event] {
+    // SAFETY: Event is a transparent wrapper of epoll_event.
+    unsafe { core::slice::from_raw_parts(raw.as_ptr().cast(), raw.len()) }
+}

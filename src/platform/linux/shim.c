@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What Rust cannot say: a blocking call that pthread_cancel() may unwind through, and weak references to
+ * functions that an older libc lacks.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+extern int epoll_pwait2(int, struct epoll_event *, int, const struct timespec *, const sigset_t *)
+    __attribute__((weak));
+
+/* Set once the kernel, or a sandbox, has refused epoll_pwait2. */
+static int refused;
+
+static int milliseconds(const struct timespec *t)
+{
+	if (t == NULL)
+		return -1;
+	if (t->tv_sec >= INT_MAX / 1000)
+		return INT_MAX;
+	/* Rounded up: the caller looks at the clock and would come back for the rest. */
+	return (int)(t->tv_sec * 1000 + (t->tv_nsec + 999999) / 1000000);
+}
+
+static int wait_once(int epfd, struct epoll_event *events, int room, const struct timespec *timeout,
+    const sigset_t *mask)
+{
+	if (timeout != NULL && (timeout->tv_sec != 0 || timeout->tv_nsec != 0) &&
+	    !__atomic_load_n(&refused, __ATOMIC_RELAXED)) {
+		if (epoll_pwait2 != NULL) {
+			int n = epoll_pwait2(epfd, events, room, timeout, mask);
+			if (n != -1 || (errno != ENOSYS && errno != EPERM))
+				return n;
+		}
+		__atomic_store_n(&refused, 1, __ATOMIC_RELAXED);
+	}
+	if (mask != NULL)
+		return epoll_pwait(epfd, events, room, milliseconds(timeout), mask);
+	return epoll_wait(epfd, events, room, milliseconds(timeout));
+}
+
+/*
+ * Waits as epoll_pwait2 does (NULL: for ever, mask NULL: the thread's own). Where `cancelable`, the call is a
+ * cancellation point, with the state that the program had.
+ */
+int kq_epoll_wait(int epfd, struct epoll_event *events, int room, const struct timespec *timeout,
+    const sigset_t *mask, int cancelable, int program_state)
+{
+	int n, ignored;
+
+	if (!cancelable)
+		return wait_once(epfd, events, room, timeout, mask);
+	pthread_setcancelstate(program_state, &ignored);
+	n = wait_once(epfd, events, room, timeout, mask);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ignored);
+	return n;
+}

@@ -1,0 +1,83 @@
+//! What happens when the library is loaded: libc's functions are found, fork handlers registered, and it is
+//! found out whether the program's close() comes to us. No thread, no descriptor, no allocation.
+
+use super::next;
+use crate::registry::{fork, front};
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+#[used]
+#[link_section = ".init_array"]
+static CONSTRUCTOR: extern "C" fn() = constructor;
+
+extern "C" {
+    fn secure_getenv(name: *const core::ffi::c_char) -> *const core::ffi::c_char;
+}
+
+static STARTED: AtomicBool = AtomicBool::new(false);
+static PROBED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn constructor() {
+    ensure();
+}
+
+/// The constructor, for who comes before it.
+#[inline]
+pub fn ensure() {
+    if !STARTED.load(SeqCst) {
+        start();
+    }
+}
+
+#[cold]
+fn start() {
+    if STARTED.swap(true, SeqCst) {
+        return;
+    }
+    fork::begin();
+    // At the first kqueue() it would be too late: a prepare handler of the program's may be waiting for us.
+    // SAFETY: the handlers live as long as the library, which is never unloaded.
+    unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+    next::resolve_all();
+    super::signal::init();
+    front::set(closes_come_to_us());
+}
+
+unsafe extern "C" fn prepare() {
+    fork::prepare();
+}
+
+unsafe extern "C" fn parent() {
+    fork::parent();
+}
+
+unsafe extern "C" fn child() {
+    fork::child();
+}
+
+/// Calls the close() that the program's own symbol resolves to, and sees whether that is ours.
+fn closes_come_to_us() -> bool {
+    // SAFETY: the name is NUL-terminated.
+    if !unsafe { secure_getenv(c"KQUEUE_VERIFY".as_ptr()) }.is_null() {
+        return false;
+    }
+    // SAFETY: as above.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"close".as_ptr()) };
+    if address.is_null() {
+        // Fully static: there is no other.
+        return true;
+    }
+    let errno = super::sys::last_errno();
+    // SAFETY: `close` has this type everywhere, and -1 closes nothing.
+    unsafe {
+        let close = core::mem::transmute::<*mut core::ffi::c_void, extern "C" fn(c_int) -> c_int>(address);
+        close(-1);
+    }
+    super::sys::set_errno(errno);
+    PROBED.load(SeqCst)
+}
+
+/// Our close() was called with a number that nobody has.
+pub fn notice_probe() {
+    PROBED.store(true, SeqCst);
+}

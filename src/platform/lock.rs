@@ -1,0 +1,94 @@
+//! The queue lock: a futex mutex that knows its owner.
+//!
+//! The whole state is one word, `0` or `pthread_self() | SLEEPERS`, taken by one compare-and-swap. So there
+//! is no instant in which a signal handler could wait for the very thread that it interrupted: it sees itself
+//! as the owner and gives up with EDEADLK. And because the state lies in the queue alone (parking_lot's own
+//! mutex keeps a process-wide table of sleepers, which fork copies in mid-change), a forked child that makes
+//! queues of its own never meets a lock that some thread of the parent held.
+
+use super::sys;
+use crate::errno::{Errno, Result};
+use core::sync::atomic::{AtomicUsize, Ordering::*};
+use parking_lot::lock_api;
+
+/// Somebody sleeps on the word, or may: whoever unlocks wakes one. Thread pointers are aligned, bit 0 is free.
+const SLEEPERS: usize = 1;
+const SPINS: u32 = 60;
+
+pub struct OwnerLock(AtomicUsize);
+
+pub type Mutex<T> = lock_api::Mutex<OwnerLock, T>;
+pub type Guard<'a, T> = lock_api::MutexGuard<'a, OwnerLock, T>;
+
+// SAFETY: `lock` returns only after the word went from 0 to this thread's, `unlock` is the only way back to 0.
+unsafe impl lock_api::RawMutex for OwnerLock {
+    #[allow(clippy::declare_interior_mutable_const)]
+    const INIT: Self = OwnerLock(AtomicUsize::new(0));
+    type GuardMarker = lock_api::GuardNoSend;
+
+    #[inline]
+    fn lock(&self) {
+        let me = sys::thread_self();
+        if self.0.compare_exchange(0, me, Acquire, Relaxed).is_err() {
+            self.lock_contended(me);
+        }
+    }
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        self.0.compare_exchange(0, sys::thread_self(), Acquire, Relaxed).is_ok()
+    }
+
+    #[inline]
+    unsafe fn unlock(&self) {
+        if self.0.swap(0, Release) & SLEEPERS != 0 {
+            sys::futex_wake_one(&self.0);
+        }
+    }
+}
+
+impl OwnerLock {
+    #[cold]
+    fn lock_contended(&self, me: usize) {
+        for _ in 0..SPINS {
+            if self.0.load(Relaxed) == 0 && self.0.compare_exchange(0, me, Acquire, Relaxed).is_ok() {
+                return;
+            }
+            core::hint::spin_loop();
+        }
+        loop {
+            let word = self.0.load(Relaxed);
+            if word == 0 {
+                // Others may sleep as well: only the last one could know, so the bit stays set.
+                if self.0.compare_exchange(0, me | SLEEPERS, Acquire, Relaxed).is_ok() {
+                    return;
+                }
+            } else if word & SLEEPERS != 0 || self.0.compare_exchange(word, word | SLEEPERS, Relaxed, Relaxed).is_ok() {
+                sys::futex_wait(&self.0, word | SLEEPERS);
+            }
+        }
+    }
+
+    fn is_mine(&self) -> bool {
+        self.0.load(Relaxed) & !SLEEPERS == sys::thread_self()
+    }
+}
+
+/// Locks, or says `EDEADLK` where the calling thread holds the lock already: it is a signal handler that
+/// interrupted the code under the lock.
+#[inline]
+pub fn lock<T>(mutex: &Mutex<T>) -> Result<Guard<'_, T>> {
+    if let Some(guard) = mutex.try_lock() {
+        return Ok(guard);
+    }
+    if is_mine(mutex) {
+        return Err(Errno::EDEADLK);
+    }
+    Ok(mutex.lock())
+}
+
+/// Does the calling thread hold this lock?
+pub fn is_mine<T>(mutex: &Mutex<T>) -> bool {
+    // SAFETY: the raw lock is only looked at, never locked or unlocked through this reference.
+    unsafe { mutex.raw() }.is_mine()
+}

@@ -1,0 +1,26 @@
+//! How the kernel is asked: one folder an operating system, each with the same names.
+//!
+//! The contract, as the floors above use it:
+//!
+//! - [`Poller`] is one queue's side of the kernel: `open` makes the kqueue descriptor, `arm` makes the kernel's
+//!   item for a descriptor what is wanted, `wait` waits for [`Event`]s, `wake` makes the descriptor readable,
+//!   `arm_timer` bounds the wait, `watch_file` tells of growth.
+//! - [`readable`] and [`writable`] say how a descriptor stands ([`Status`]); [`file`] the same of a regular file.
+//! - [`signals`] catches signals for the queues that want them.
+//! - [`births`], [`next`], [`start`], [`sys`]: descriptors and fork, libc's functions behind ours, the
+//!   constructor, system calls.
+//!
+//! What does not depend on the system lies beside the folders: `descriptors`, `lock`, `table`.
+
+pub mod descriptors;
+pub mod lock;
+pub mod table;
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+use linux as system;
+
+pub use system::inspect::{file, insists, readable, writable, Kind, Status};
+pub use system::poller::{Arm, Buffer, Clock, Event, Mask, Place, Poller, Source};
+pub use system::{births, next, signals, start, sys};

@@ -1,0 +1,78 @@
+//! close() and its kin: what the library does before and after the system closes a number.
+//!
+//! No lock is taken and nothing is allocated: POSIX lets a signal handler call close().
+
+use super::{bury, fork, slot, used_slots, LIVE};
+use crate::platform::descriptors::{self, Classes, Closing, Owner};
+use core::sync::atomic::Ordering::SeqCst;
+
+/// A close under way; `end` says how it went.
+pub struct Watched(Option<Closing>);
+
+/// The number is about to be closed, or something else put there: the queues that watch it drop it, and the
+/// queue that it is ends.
+#[inline]
+pub fn begin(fd: i32) -> Watched {
+    let Some((closing, classes)) = Closing::begin(fd) else { return Watched(None) };
+    let owner = descriptors::owner(fd);
+    if owner != Owner::None || !classes.is_empty() {
+        tell(fd, owner, classes);
+    }
+    Watched(Some(closing))
+}
+
+#[cold]
+fn tell(fd: i32, owner: Owner, classes: Classes) {
+    // A child that shares our memory closes its own descriptors, not ours.
+    if !fork::is_our_process() {
+        return;
+    }
+    match owner {
+        Owner::Queue { slot: index, .. } => {
+            if let Some(cell) = descriptors::cell(fd) {
+                // Only one of two closers finds it.
+                if Owner::of(cell.queue.swap(0, SeqCst)) == owner {
+                    if let Some(slot) = slot(index) {
+                        bury(slot, true);
+                    }
+                }
+            }
+        }
+        Owner::Duplicate { .. } => descriptors::disown(fd),
+        Owner::Helper { .. } | Owner::None => {}
+    }
+    if !classes.is_empty() {
+        for slot in used_slots() {
+            if classes.contains(slot.index) && slot.state.load(SeqCst) == LIVE {
+                slot.kernel.forget(fd);
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// `closed`: the system did it. A descriptor whose close() failed with EINTR or EIO is gone on Linux all the
+    /// same.
+    #[inline]
+    pub fn end(self, closed: bool) {
+        match self.0 {
+            Some(closing) if closed => closing.closed(),
+            Some(closing) => closing.failed(),
+            None => {}
+        }
+    }
+}
+
+/// Is the number one of the library's own, which the program knows nothing of?
+pub fn is_helper(fd: i32) -> bool {
+    matches!(descriptors::owner(fd), Owner::Helper { .. }) && fork::is_our_process()
+}
+
+/// The program is about to put another file on a helper's number.
+pub fn make_way(fd: i32) {
+    if let Owner::Helper { slot: index } = descriptors::owner(fd) {
+        if let Some(slot) = slot(index).filter(|_| fork::is_our_process()) {
+            let _ = slot.kernel.move_helper(index, fd);
+        }
+    }
+}

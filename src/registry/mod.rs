@@ -1,0 +1,377 @@
+//! The queues of the process: by descriptor, without a lock.
+//!
+//! A queue lives in a slot. Slots are made in chunks that never move and are never freed, so a number that is
+//! looked up while another thread closes it finds a dead queue, never freed memory. `inside` counts who is
+//! between look-up and return, and close() waits for them; what memory the queue held is given back by the next
+//! kqueue(), because close() may be called by a signal handler and free() may not.
+
+pub mod close;
+pub mod fork;
+pub mod front;
+mod inside;
+
+use crate::errno::{Errno, Result};
+use crate::kqueue::{Contents, Queue};
+use crate::platform::descriptors::{self, Owner};
+use crate::platform::lock::{self, Guard, Mutex};
+use crate::platform::table::Stable;
+use crate::platform::{signals, sys, Poller};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+use inside::Visit;
+
+/// What a slot holds.
+const FREE: u32 = 0;
+/// Being made or taken down.
+const TAKEN: u32 = 1;
+const LIVE: u32 = 2;
+/// Closed; its memory waits for the next kqueue().
+const DEAD: u32 = 3;
+/// Of the parent process: nobody knows who held its lock when this process was forked.
+const LOST: u32 = 4;
+
+pub struct Slot {
+    index: u32,
+    state: AtomicU32,
+    /// Counts the queues that lived here.
+    birth: AtomicU32,
+    kernel: Poller,
+    /// Signals caught and not yet looked at, a bit each; and those that are watched.
+    signals: AtomicU64,
+    watched_signals: AtomicU64,
+    /// Something is to be looked at that the kernel does not tell of.
+    attention: AtomicBool,
+    contents: Mutex<Contents>,
+}
+
+/// Chunks of 32, 64, 128 ... slots.
+const CHUNKS: usize = 16;
+const FIRST_CHUNK: usize = 32;
+static SLOTS: [Stable<Slot>; CHUNKS] = {
+    let mut chunks = [const { Stable::new(0) }; CHUNKS];
+    let mut chunk = 0;
+    while chunk < CHUNKS {
+        chunks[chunk] = Stable::new(FIRST_CHUNK << chunk);
+        chunk += 1;
+    }
+    chunks
+};
+/// How many slots were ever used.
+static USED: AtomicU32 = AtomicU32::new(0);
+/// Where to begin to look for a free one.
+static HINT: AtomicU32 = AtomicU32::new(0);
+/// How many slots wait to be given back.
+static DEAD_SLOTS: AtomicU32 = AtomicU32::new(0);
+/// Births until the next look for queues that were closed without our notice.
+static UNTIL_SWEEP: AtomicU32 = AtomicU32::new(0);
+
+fn slot(index: u32) -> Option<&'static Slot> {
+    let number = index as usize / FIRST_CHUNK + 1;
+    let chunk = number.ilog2() as usize;
+    let before = ((1 << chunk) - 1) * FIRST_CHUNK;
+    SLOTS.get(chunk)?.get(index as usize - before)
+}
+
+fn used_slots() -> impl Iterator<Item = &'static Slot> {
+    (0..USED.load(SeqCst)).filter_map(slot)
+}
+
+impl Slot {
+    fn new(index: u32) -> Slot {
+        Slot {
+            index,
+            state: AtomicU32::new(FREE),
+            birth: AtomicU32::new(0),
+            kernel: Poller::new(),
+            signals: AtomicU64::new(0),
+            watched_signals: AtomicU64::new(0),
+            attention: AtomicBool::new(false),
+            contents: Mutex::new(Contents::new()),
+        }
+    }
+
+    pub fn kernel(&'static self) -> &'static Poller {
+        &self.kernel
+    }
+
+    /// `EDEADLK`: the caller is a signal handler that interrupted this thread under the same lock.
+    #[inline]
+    pub fn lock(&'static self) -> Result<Guard<'static, Contents>> {
+        lock::lock(&self.contents)
+    }
+
+    #[inline]
+    pub fn queue<'a>(&'static self, contents: &'a mut Contents) -> Queue<'a> {
+        Queue { slot: self.index, kernel: &self.kernel, contents }
+    }
+
+    /// `EDEADLK` before anything is done, where a lock further down would find itself.
+    #[inline]
+    pub fn check_lock(&'static self) -> Result<()> {
+        if lock::is_mine(&self.contents) {
+            return Err(Errno::EDEADLK);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub fn is_closed(&'static self) -> bool {
+        self.state.load(SeqCst) != LIVE
+    }
+
+    #[inline]
+    pub fn has_attention(&'static self) -> bool {
+        self.attention.load(SeqCst) || self.signals.load(SeqCst) != 0
+    }
+
+    pub fn set_attention(&'static self, attention: bool) {
+        self.attention.store(attention, SeqCst);
+    }
+
+    pub fn take_signals(&'static self) -> u64 {
+        if self.signals.load(SeqCst) == 0 {
+            return 0;
+        }
+        self.signals.swap(0, SeqCst)
+    }
+
+    pub fn watches_signals(&'static self) -> bool {
+        self.watched_signals.load(Relaxed) != 0
+    }
+
+    /// After a call that left something ready: the descriptor must read so, and a waiter come for it.
+    pub fn announce(&'static self) {
+        let Ok(mut contents) = self.lock() else { return };
+        let wake = !contents.ready.is_empty() && !contents.woken;
+        contents.woken |= wake;
+        drop(contents);
+        if wake {
+            self.kernel.wake(self.index);
+        }
+    }
+
+    /// The calling thread was cancelled while it waited and may have taken a wake-up or an expiry along.
+    pub fn after_cancellation(&'static self) {
+        if let Ok(mut contents) = self.lock() {
+            contents.woken = true;
+            self.queue(&mut contents).expire_all();
+            self.attention.store(true, SeqCst);
+        }
+        self.kernel.wake(self.index);
+    }
+}
+
+/// Makes a queue. `EMFILE`, `ENFILE`, `ENOMEM`.
+pub fn create(cloexec: bool, nonblocking: bool) -> Result<i32> {
+    reclaim();
+    let slot = claim()?;
+    let made = open(slot, cloexec, nonblocking);
+    if made.is_err() {
+        slot.kernel.abandon();
+        slot.state.store(FREE, SeqCst);
+    }
+    made
+}
+
+fn open(slot: &'static Slot, cloexec: bool, nonblocking: bool) -> Result<i32> {
+    if !front::is_in_front() && UNTIL_SWEEP.fetch_sub(1, Relaxed) == 0 {
+        sweep();
+    }
+    let fd = match slot.kernel.open() {
+        Err(Errno::EMFILE) if !front::is_in_front() && sweep() => slot.kernel.open()?,
+        other => other?,
+    };
+    let refuse = |errno| {
+        sys::close_raw(fd);
+        Err(errno)
+    };
+    let cell = match descriptors::cell_or_make(fd) {
+        Ok(cell) => cell,
+        Err(errno) => return refuse(errno),
+    };
+    // Somebody of ours had the number and was closed without our notice.
+    if let Owner::Queue { slot, .. } = Owner::of(cell.queue.swap(0, SeqCst)) {
+        if let Some(slot) = self::slot(slot) {
+            bury(slot, false);
+        }
+    }
+    if !front::is_in_front() {
+        if let Err(errno) = slot.kernel.prepare_wake(slot.index) {
+            return refuse(errno);
+        }
+    }
+    if !cloexec {
+        sys::set_cloexec(fd, false);
+    }
+    if nonblocking {
+        sys::set_nonblocking(fd);
+    }
+    let birth = slot.birth.fetch_add(1, SeqCst).wrapping_add(1);
+    slot.state.store(LIVE, SeqCst);
+    cell.queue.store(Owner::Queue { slot: slot.index, birth }.word(), SeqCst);
+    Ok(fd)
+}
+
+/// A free slot, taken. `ENOMEM`.
+fn claim() -> Result<&'static Slot> {
+    let taken = |slot: &Slot| slot.state.compare_exchange(FREE, TAKEN, SeqCst, Relaxed).is_ok();
+    loop {
+        let used = USED.load(SeqCst);
+        let hint = HINT.load(Relaxed).min(used);
+        for index in (hint..used).chain(0..hint) {
+            if let Some(slot) = slot(index).filter(|slot| taken(slot)) {
+                HINT.store(index + 1, Relaxed);
+                return Ok(slot);
+            }
+        }
+        if slot(used).is_none() {
+            let chunk = SLOTS.iter().position(|chunk| chunk.is_empty()).ok_or(Errno::ENOMEM)?;
+            let mut index = (((1 << chunk) - 1) * FIRST_CHUNK) as u32;
+            SLOTS[chunk].publish(|| {
+                index += 1;
+                Slot::new(index - 1)
+            })?;
+        }
+        let _ = USED.compare_exchange(used, used + 1, SeqCst, Relaxed);
+    }
+}
+
+/// Gives back what closed queues held.
+pub fn reclaim() {
+    if DEAD_SLOTS.load(SeqCst) == 0 {
+        return;
+    }
+    for slot in used_slots() {
+        if slot.state.compare_exchange(DEAD, TAKEN, SeqCst, Relaxed).is_err() {
+            continue;
+        }
+        // Somebody who never came out may still hold a reference: then the slot stays as it is.
+        let contents = if inside::others(slot.index) { None } else { slot.contents.try_lock() };
+        let Some(mut contents) = contents else {
+            slot.state.store(DEAD, SeqCst);
+            continue;
+        };
+        *contents = Contents::new();
+        drop(contents);
+        slot.attention.store(false, SeqCst);
+        slot.signals.store(0, SeqCst);
+        DEAD_SLOTS.fetch_sub(1, SeqCst);
+        HINT.fetch_min(slot.index, Relaxed);
+        slot.state.store(FREE, SeqCst);
+    }
+}
+
+/// Waits until every closed queue is given back.
+pub fn drain() {
+    while DEAD_SLOTS.load(SeqCst) != 0 {
+        reclaim();
+        if DEAD_SLOTS.load(SeqCst) != 0 {
+            sys::nap(1_000_000);
+        }
+    }
+}
+
+/// Ends queues whose number was closed without our notice. True: there were some.
+fn sweep() -> bool {
+    let mut found = false;
+    let mut live = 0;
+    for slot in used_slots().filter(|slot| slot.state.load(SeqCst) == LIVE) {
+        if slot.kernel.is_still_open() {
+            live += 1;
+        } else {
+            descriptors::disown(slot.kernel.descriptor());
+            bury(slot, false);
+            found = true;
+        }
+    }
+    UNTIL_SWEEP.store(live, Relaxed);
+    found
+}
+
+/// How long close() waits for threads that are inside the queue.
+const PATIENCE: u32 = 2_000;
+const NAP: u64 = 50_000;
+
+/// Ends a queue: its waiters come out with EBADF, its helpers are closed. Async-signal-safe. `open`: its number
+/// still is its own, so that waiters can be woken through it.
+fn bury(slot: &'static Slot, open: bool) {
+    if slot.state.compare_exchange(LIVE, TAKEN, SeqCst, Relaxed).is_err() {
+        return;
+    }
+    if open && inside::others(slot.index) && slot.kernel.release_waiters() {
+        for _ in 0..PATIENCE {
+            if !inside::others(slot.index) {
+                break;
+            }
+            sys::nap(NAP);
+        }
+    }
+    signals::forget(slot.index, slot.watched_signals.swap(0, SeqCst));
+    slot.kernel.close_helpers(!front::is_in_front());
+    slot.kernel.abandon();
+    DEAD_SLOTS.fetch_add(1, SeqCst);
+    slot.state.store(DEAD, SeqCst);
+}
+
+/// A queue that was looked up, until the call returns: close() waits for it.
+pub struct Entered {
+    pub slot: &'static Slot,
+    _visit: Visit,
+}
+
+/// The queue of a descriptor. `EBADF`: it is none.
+#[inline]
+pub fn enter(fd: i32) -> Result<Entered> {
+    loop {
+        let cell = descriptors::cell(fd).ok_or(Errno::EBADF);
+        let word = cell.map_or(0, |cell| cell.queue.load(SeqCst));
+        let (index, birth) = match Owner::of(word) {
+            Owner::Queue { slot, birth } | Owner::Duplicate { slot, birth } => (slot, birth),
+            Owner::Helper { .. } => return Err(Errno::EBADF),
+            Owner::None => {
+                recognise_duplicate(fd)?;
+                continue;
+            }
+        };
+        let slot = slot(index).ok_or(Errno::EBADF)?;
+        let visit = Visit::begin(index);
+        // The visit is announced; if the number still is the queue's, close() will see it.
+        if cell?.queue.load(SeqCst) != word {
+            continue;
+        }
+        if slot.is_closed() || slot.birth.load(SeqCst) != birth {
+            return Err(Errno::EBADF);
+        }
+        return Ok(Entered { slot, _visit: visit });
+    }
+}
+
+/// 10.7: the number may be a duplicate of a queue's. Asked once, then known.
+#[cold]
+fn recognise_duplicate(fd: i32) -> Result<()> {
+    let live = || used_slots().filter(|slot| slot.state.load(SeqCst) == LIVE);
+    if fd < 0 || live().next().is_none() || !sys::is_open(fd) {
+        return Err(Errno::EBADF);
+    }
+    let marker = sys::eventfd_ready().map_err(|_| Errno::EBADF)?;
+    let original =
+        if sys::is_epoll(fd, marker) { live().find(|slot| slot.kernel.is_duplicate(fd, marker)) } else { None };
+    sys::close_raw(marker);
+    let slot = original.ok_or(Errno::EBADF)?;
+    let owner = Owner::Duplicate { slot: slot.index, birth: slot.birth.load(SeqCst) };
+    descriptors::cell_or_make(fd)?.queue.store(owner.word(), SeqCst);
+    Ok(())
+}
+
+/// A signal was caught that the queue in `slot` watches. Called by signal handlers.
+pub fn signal_arrived(slot: u32, signal: i32) {
+    let Some(slot) = self::slot(slot) else { return };
+    let bit = 1 << ((signal - 1) & 63);
+    if slot.signals.fetch_or(bit, SeqCst) & bit == 0 {
+        slot.kernel.wake_from_handler();
+    }
+}
+
+/// Which signals the queue in `slot` watches, as bits: set before the handler is, cleared after.
+pub fn watched_signals(slot: u32) -> Option<&'static AtomicU64> {
+    self::slot(slot).map(|slot| &slot.watched_signals)
+}
