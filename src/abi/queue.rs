@@ -177,7 +177,7 @@ fn run(
         let applied = guarded(|| {
             let mut contents = slot.lock()?;
             let result = slot.queue(&mut contents).apply(changes, events);
-            slot.set_attention(!contents.ready.is_empty() || !contents.lookouts.is_empty());
+            slot.set_attention(&contents);
             result
         });
         // 1.5, 1.6, 1.7

@@ -115,6 +115,9 @@ fn unpollable_event(queue: &mut Queue, id: KnoteId) -> Option<Report> {
     // At the end. Once more after the watch is set: it may have grown in between.
     if knote.aux == NIL && !knote.is(State::TICK) {
         queue.watch_file(id);
+        if file.nameless {
+            queue.knote(id).state.insert(State::TICK);
+        }
         return unpollable_event(queue, id);
     }
     queue.look_out(id);

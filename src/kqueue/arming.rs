@@ -11,7 +11,7 @@ use super::node::Node;
 use super::Queue;
 use crate::errno::{Errno, Result};
 use crate::filter::Filter;
-use crate::platform::descriptors;
+use crate::platform::descriptors::{self, Generation};
 use crate::platform::{Arm, Kind, Place};
 use crate::registry::front;
 
@@ -83,8 +83,9 @@ impl Queue<'_> {
                 return true;
             }
         }
-        // No item: a file. Which one it is, the filter sees when it looks at its size.
-        let same = crate::platform::file(fd).is_some_and(|file| file.identity == node.epoch);
+        // No item: a file. Either we know that it was closed, or it has to be the same one still.
+        let doubted = node.generation == Generation::DOUBT || !front::is_in_front();
+        let same = doubted && crate::platform::file(fd).is_some_and(|file| file.identity == node.epoch);
         if same {
             node.generation = generation;
         }

@@ -179,7 +179,7 @@ impl Queue<'_> {
 
     /// Ends it: who comes next must see what is left.
     fn finish(&mut self, slot: &'static Slot) {
-        slot.set_attention(!self.contents.ready.is_empty() || !self.contents.lookouts.is_empty());
+        slot.set_attention(self.contents);
     }
 
     fn process_all(&mut self, slot: &'static Slot, events: &[Event], out: &mut impl Eventlist) {
@@ -332,9 +332,14 @@ impl Queue<'_> {
 
     /// Writes the event and does to the knote what its flags say.
     fn deliver(&mut self, id: KnoteId, report: Report, out: &mut impl Eventlist) {
-        self.contents.knotes[id].turn = self.contents.turn;
         self.deactivate(id);
-        let knote = self.contents.knotes[id];
+        let turn = self.contents.turn;
+        let knote = &mut self.contents.knotes[id];
+        // A later collection, in another thread, may have been faster.
+        if (turn.wrapping_sub(knote.turn) as i32) > 0 {
+            knote.turn = turn;
+        }
+        let knote = *knote;
         out.push(kevent {
             ident: knote.ident,
             filter: knote.filter.number(),

@@ -15,18 +15,20 @@ pub struct Watched(Option<Closing>);
 pub fn begin(fd: i32) -> Watched {
     let Some((closing, classes)) = Closing::begin(fd) else { return Watched(None) };
     let owner = descriptors::owner(fd);
-    if owner != Owner::None || !classes.is_empty() {
-        tell(fd, owner, classes);
+    if owner == Owner::None && classes.is_empty() {
+        return Watched(Some(closing));
     }
+    // A vfork child shares our memory, but closes its own descriptors, not ours.
+    if !fork::is_our_process() {
+        closing.failed();
+        return Watched(None);
+    }
+    tell(fd, owner, classes);
     Watched(Some(closing))
 }
 
 #[cold]
 fn tell(fd: i32, owner: Owner, classes: Classes) {
-    // A child that shares our memory closes its own descriptors, not ours.
-    if !fork::is_our_process() {
-        return;
-    }
     match owner {
         Owner::Queue { slot: index, .. } => {
             if let Some(cell) = descriptors::cell(fd) {

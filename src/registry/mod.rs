@@ -123,7 +123,9 @@ impl Slot {
         self.attention.load(SeqCst) || self.signals.load(SeqCst) != 0
     }
 
-    pub fn set_attention(&'static self, attention: bool) {
+    /// Says whether the next kevent() has to look under the lock before it waits.
+    pub fn set_attention(&'static self, contents: &Contents) {
+        let attention = !contents.ready.is_empty() || !contents.lookouts.is_empty() || contents.woken;
         self.attention.store(attention, SeqCst);
     }
 
@@ -138,13 +140,19 @@ impl Slot {
         self.watched_signals.load(Relaxed) != 0
     }
 
-    /// After a call that left something ready: the descriptor must read so, and a waiter come for it.
+    /// At the end of a call: the descriptor must poll readable if something is ready, and not if nothing is.
     pub fn announce(&'static self) {
         let Ok(mut contents) = self.lock() else { return };
-        let wake = !contents.ready.is_empty() && !contents.woken;
-        contents.woken |= wake;
+        let ready = !contents.ready.is_empty();
+        let differs = ready != contents.woken;
+        contents.woken = ready;
+        if differs && !ready {
+            // Under the lock: after it, another thread's wake-up might be the one that is taken back.
+            self.kernel.unwake(front::is_in_front());
+        }
+        self.set_attention(&contents);
         drop(contents);
-        if wake {
+        if differs && ready {
             self.kernel.wake(self.index);
         }
     }

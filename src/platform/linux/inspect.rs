@@ -342,6 +342,8 @@ pub fn insists(fd: i32, write: bool) -> bool {
 pub struct FileStatus {
     pub unread: i64,
     pub identity: u32,
+    /// It has no name: a memfd's writes are not told of.
+    pub nameless: bool,
 }
 
 /// `None`: the number is no regular file any more.
@@ -352,5 +354,5 @@ pub fn file(fd: i32) -> Option<FileStatus> {
     }
     let offset = sys::offset(fd).unwrap_or(0);
     let identity = (stat.st_ino ^ stat.st_dev.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    Some(FileStatus { unread: stat.st_size - offset, identity: identity as u32 })
+    Some(FileStatus { unread: stat.st_size - offset, identity: identity as u32, nameless: stat.st_nlink == 0 })
 }

@@ -16,7 +16,7 @@ use crate::errno::{Errno, Result};
 use crate::platform::descriptors;
 use bitflags::bitflags;
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::*};
 use libc::{
     epoll_event, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP, EPOLL_CTL_ADD,
     EPOLL_CTL_DEL, EPOLL_CTL_MOD,
@@ -92,6 +92,11 @@ const FILES: u64 = (TAG | 8) as u64;
 const SIGNALS: u64 = (TAG | 9) as u64;
 const TOMBSTONE: u64 = (TAG | 10) as u64;
 
+/// In the epoll, and reports nothing.
+const SILENT: i32 = EPOLLET;
+/// Reports once, and at once.
+const READY: u32 = (EPOLLIN | EPOLLET) as u32;
+
 /// What an event of the kernel's is about.
 pub enum Source {
     Descriptor { fd: i32, epoch: u32, mask: Mask },
@@ -163,6 +168,8 @@ impl<const N: usize> Buffer<N> {
 pub struct Poller {
     epoll: AtomicI32,
     wake: AtomicI32,
+    /// `wake` has been taken out of the epoll.
+    out: AtomicBool,
     side: AtomicI32,
     inotify: AtomicI32,
     signals: AtomicI32,
@@ -181,6 +188,7 @@ impl Poller {
         Poller {
             epoll: AtomicI32::new(-1),
             wake: AtomicI32::new(-1),
+            out: AtomicBool::new(false),
             side: AtomicI32::new(-1),
             inotify: AtomicI32::new(-1),
             signals: AtomicI32::new(-1),
@@ -253,31 +261,55 @@ impl Poller {
     /// The eventfd exists from here on, so that `wake` needs no descriptor.
     pub fn prepare_wake(&self, slot: u32) -> Result<()> {
         if self.wake.load(Relaxed) < 0 {
-            self.helper(&self.wake, slot, EPOLLIN | EPOLLET, WAKE, sys::eventfd_ready)?;
+            self.helper(&self.wake, slot, SILENT, WAKE, sys::eventfd_ready)?;
         }
         Ok(())
     }
 
-    /// Makes the descriptor readable once and wakes one waiter.
+    /// Makes the descriptor readable until a waiter takes it, and wakes one.
     pub fn wake(&self, slot: u32) {
+        if self.out.swap(false, SeqCst) {
+            let wake = self.wake.load(Relaxed);
+            if sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, wake, READY, WAKE).is_ok() {
+                return;
+            }
+        }
         if !self.still_ours(&self.wake, EPOLLIN | EPOLLET, WAKE) {
-            // Adding it reports it. Out of descriptors: what is ready is found by the next kevent().
+            // Out of descriptors: what is ready is found by the next kevent().
             let _ = self.helper(&self.wake, slot, EPOLLIN | EPOLLET, WAKE, sys::eventfd_ready);
         }
     }
 
-    /// As `wake`, for a signal handler: only if it can be done by one system call.
+    /// Takes back a wake-up that no waiter has taken. `in_front`: nobody touches the helper's number behind our
+    /// back, so its item can be taken out, and the next wake-up is an edge for who watches the kqueue, too.
+    pub fn unwake(&self, in_front: bool) {
+        if in_front {
+            let _ = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_DEL, self.wake.load(Relaxed), 0, 0);
+            self.out.store(true, SeqCst);
+        } else {
+            self.still_ours(&self.wake, SILENT, WAKE);
+        }
+    }
+
+    /// As `wake`, for a signal handler: only with the helper that there is.
     pub fn wake_from_handler(&self) {
         let (epoll, wake) = (self.epoll.load(SeqCst), self.wake.load(SeqCst));
         if epoll >= 0 && wake >= 0 {
             let errno = sys::last_errno();
-            let _ = sys::epoll_ctl(epoll, EPOLL_CTL_MOD, wake, (EPOLLIN | EPOLLET) as u32, WAKE);
+            if sys::epoll_ctl(epoll, EPOLL_CTL_MOD, wake, READY, WAKE) == Err(Errno::ENOENT) && self.out.load(SeqCst) {
+                let _ = sys::epoll_ctl(epoll, EPOLL_CTL_ADD, wake, READY, WAKE);
+                self.out.store(false, SeqCst);
+            }
             sys::set_errno(errno);
         }
     }
 
     /// Makes the descriptor readable for ever: every waiter comes out. False: no descriptor left to do it with.
     pub fn release_waiters(&self) -> bool {
+        if self.out.swap(false, SeqCst) {
+            let wake = self.wake.load(SeqCst);
+            return sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, wake, EPOLLIN as u32, TOMBSTONE).is_ok();
+        }
         if self.still_ours(&self.wake, EPOLLIN, TOMBSTONE) {
             return true;
         }
@@ -454,6 +486,7 @@ impl Poller {
                 }
             }
         }
+        self.out.store(false, SeqCst);
         for due in &self.due {
             due.store(u64::MAX, Relaxed);
         }

@@ -361,12 +361,13 @@ pub fn pipe_size(fd: c_int) -> Result<i64> {
     check(unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) }).map(i64::from)
 }
 
+/// Is it a terminal, also one that was hung up?
 pub fn is_terminal(fd: c_int) -> bool {
     let errno = last_errno();
     // SAFETY: no pointers of ours.
-    let yes = unsafe { libc::isatty(fd) } == 1;
+    let terminal = unsafe { libc::isatty(fd) } == 1 || last_errno() == Errno(libc::EIO);
     set_errno(errno);
-    yes
+    terminal
 }
 
 pub fn inotify() -> Result<c_int> {
