@@ -159,11 +159,8 @@ TEST(same_number_in_the_child, "10.3")
     if (pid == 0) {
         struct kevent ev;
         int kq = queue();
-        if (kq != busy.kq) {
-            OK(dup2(kq, busy.kq));
-            OK(close(kq));
-            kq = queue();
-        }
+        if (kq != busy.kq)
+            SKIP("the number did not come back");
         CHECK_EQ(change_errno(kq, 1, EVFILT_USER, EV_DELETE, 0, 0, 0), ENOENT);
         CHECK_EQ(change_errno(kq, busy.fds[0], EVFILT_READ, EV_DELETE, 0, 0, 0), ENOENT);
         change(kq, 1, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_TRIGGER, 0, 44);
@@ -278,7 +275,7 @@ TEST_LIMIT(fork_while_threads_are_inside, "10.3", 60)
         pid_t pid = OK(fork());
         if (pid == 0) {
             struct kevent ev;
-            alarm(10);
+            alarm(10 * (unsigned)patience());
             CHECK(!is_open(shared_queue));
             int kq = queue();
             change(kq, 1, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_TRIGGER, 0, 1);
@@ -345,7 +342,7 @@ TEST_LIMIT(fork_while_queues_are_born, "10.3", 60)
     for (int i = 0; i < 300; i++) {
         pid_t pid = OK(fork());
         if (pid == 0) {
-            alarm(10);
+            alarm(10 * (unsigned)patience());
             CHECK_EQ(queue_parts(), 0);
             int kq = queue();
             struct kevent ev;

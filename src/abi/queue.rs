@@ -16,7 +16,7 @@ use core::ffi::{c_int, c_uint};
 /// `EMFILE`, `ENFILE` no descriptor left; `ENOMEM`. (kqueue(2), "ERRORS", FreeBSD)
 #[no_mangle]
 pub extern "C" fn kqueue() -> c_int {
-    create(false, false)
+    create(false)
 }
 
 /// `kqueuex(2)`: makes a kqueue; `flags` is 0 or `KQUEUE_CLOEXEC`.
@@ -28,7 +28,7 @@ pub extern "C" fn kqueuex(flags: c_uint) -> c_int {
     if flags & !KQUEUE_CLOEXEC != 0 {
         return result_or_errno(|| Err(Errno::EINVAL));
     }
-    create(flags & KQUEUE_CLOEXEC != 0, false)
+    create(false)
 }
 
 /// `kqueue1(2)`: makes a kqueue; `flags` are `O_CLOEXEC` and `O_NONBLOCK`.
@@ -40,13 +40,13 @@ pub extern "C" fn kqueue1(flags: c_int) -> c_int {
     if flags & !(libc::O_CLOEXEC | libc::O_NONBLOCK) != 0 {
         return result_or_errno(|| Err(Errno::EINVAL));
     }
-    create(flags & libc::O_CLOEXEC != 0, flags & libc::O_NONBLOCK != 0)
+    create(flags & libc::O_NONBLOCK != 0)
 }
 
-fn create(cloexec: bool, nonblocking: bool) -> c_int {
+fn create(nonblocking: bool) -> c_int {
     start::ensure();
     let _uncancelled = Uncancelled::begin();
-    result_or_errno(|| registry::create(cloexec, nonblocking))
+    result_or_errno(|| registry::create(nonblocking))
 }
 
 /// For programs that link the archive; the library starts by itself.

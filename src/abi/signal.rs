@@ -8,7 +8,7 @@
 //! sigrelse() touch no disposition.
 
 use crate::errno::{Errno, Result};
-use crate::platform::linux::signal::{self, Action};
+use crate::platform::signal::{self, Action};
 use crate::platform::sys;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use libc::{c_int, sighandler_t};

@@ -9,8 +9,8 @@ use crate::event::*;
 use crate::kqueue::knote::{KnoteId, State, NIL};
 use crate::kqueue::Queue;
 use crate::platform::descriptors::{self, Owner};
+use crate::platform::front;
 use crate::platform::{self, Kind, Mask, Status};
-use crate::registry::front;
 
 pub fn check(change: &kevent) -> Result<()> {
     let fd = descriptors::number(change.ident)?;
@@ -87,10 +87,6 @@ fn report(queue: &mut Queue, id: KnoteId, status: Status) -> Option<Report> {
     }
     // 3.1, 3.5, 4.1
     if knote.fflags & NOTE_LOWAT != 0 && !status.unconditional && status.data < knote.data {
-        if knote.filter == Filter::Write {
-            // The kernel calls it writable already and will not tell when more room comes.
-            knote.state.insert(State::TICK);
-        }
         return None;
     }
     Some(Report { flags: if status.eof { EV_EOF } else { 0 }, fflags: status.error, data: status.data })

@@ -12,8 +12,8 @@ use super::Queue;
 use crate::errno::{Errno, Result};
 use crate::filter::Filter;
 use crate::platform::descriptors::{self, Generation};
+use crate::platform::front;
 use crate::platform::{Arm, Kind, Place};
-use crate::registry::front;
 
 /// How the kernel is to report a knote.
 #[derive(Clone, Copy, PartialEq, Eq)]

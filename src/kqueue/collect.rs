@@ -276,18 +276,23 @@ impl Queue<'_> {
             let knote = &mut self.contents.knotes[id];
             if knote.is(State::DISABLED | State::NEVER) {
                 mover = id;
-            } else if knote.is(State::QUIET) || armed.contains(Arm::EDGE) {
-                if knote.is(State::TICK) {
-                    self.look_out(id);
-                }
-            } else if armed == Arm::PRESENT || platform::insists(fd, knote.filter == Filter::Write) {
+                continue;
+            }
+            let write = knote.filter == Filter::Write;
+            if !platform::insists(fd, write) && armed != Arm::PRESENT {
+                continue;
+            }
+            if !knote.is(State::QUIET) && !armed.contains(Arm::EDGE) {
                 knote.state.insert(State::QUIET);
-                if knote.filter == Filter::Write {
-                    knote.state.insert(State::TICK);
-                }
-                self.look_out(id);
                 self.contents.rearmed = true;
                 mover = id;
+            }
+            if write {
+                // No edge will tell when there is more room, or a connection.
+                knote.state.insert(State::TICK);
+            }
+            if knote.is(State::QUIET | State::TICK) {
+                self.look_out(id);
             }
         }
         if mover != NIL {
@@ -363,8 +368,11 @@ impl Queue<'_> {
             self.contents.knotes[id].state.insert(State::DISABLED);
             return;
         }
+        if knote.filter == Filter::Write {
+            self.contents.knotes[id].state.remove(State::TICK);
+        }
         if knote.is(State::QUIET) {
-            self.contents.knotes[id].state.remove(State::QUIET | State::TICK);
+            self.contents.knotes[id].state.remove(State::QUIET);
             let _ = self.settle(id, false);
         } else if filter::stays_ready(self, id) && !self.contents.knotes[id].is(State::TOLD) {
             self.activate(id);

@@ -208,9 +208,6 @@ impl Queue<'_> {
             if self.contents.tick <= now {
                 self.contents.tick = u64::MAX;
                 self.check_lookouts();
-                if self.any_ticks() {
-                    self.contents.tick = now + TICK;
-                }
             }
             next = next.min(self.contents.tick);
         }
@@ -226,17 +223,6 @@ impl Queue<'_> {
                 self.expire(clock);
             }
         }
-    }
-
-    fn any_ticks(&self) -> bool {
-        let mut id = self.contents.lookouts.first();
-        while id != NIL {
-            if self.contents.knotes[id].is(State::TICK) {
-                return true;
-            }
-            id = self.contents.lookouts.after(&self.contents.knotes, id);
-        }
-        false
     }
 
     /// Some files have news.

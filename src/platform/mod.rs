@@ -10,9 +10,11 @@
 //! - [`births`], [`next`], [`start`], [`sys`]: descriptors and fork, libc's functions behind ours, the
 //!   constructor, system calls.
 //!
-//! What does not depend on the system lies beside the folders: `descriptors`, `lock`, `table`.
+//! What does not depend on the system lies beside the folders: `descriptors`, `front`, `lock`,
+//! `table`.
 
 pub mod descriptors;
+pub mod front;
 pub mod lock;
 pub mod table;
 

@@ -2,46 +2,38 @@
 //!
 //! No lock is taken and nothing is allocated: POSIX lets a signal handler call close().
 
-use super::{bury, fork, slot, used_slots, LIVE};
+use super::{bury, fork, slot, used_slots, Burial, LIVE};
 use crate::platform::descriptors::{self, Classes, Closing, Owner};
 use core::sync::atomic::Ordering::SeqCst;
 
 /// A close under way; `end` says how it went.
-pub struct Watched(Option<Closing>);
+#[derive(Default)]
+pub struct Watched {
+    closing: Option<Closing>,
+    burial: Option<Burial>,
+}
 
 /// The number is about to be closed, or something else put there: the queues that watch it drop it, and the
 /// queue that it is ends.
 #[inline]
 pub fn begin(fd: i32) -> Watched {
-    let Some((closing, classes)) = Closing::begin(fd) else { return Watched(None) };
+    let Some((closing, classes)) = Closing::begin(fd) else { return Watched::default() };
     let owner = descriptors::owner(fd);
     if owner == Owner::None && classes.is_empty() {
-        return Watched(Some(closing));
+        return Watched { closing: Some(closing), burial: None };
     }
     // A vfork child shares our memory, but closes its own descriptors, not ours.
     if !fork::is_our_process() {
         closing.failed();
-        return Watched(None);
+        return Watched::default();
     }
-    tell(fd, owner, classes);
-    Watched(Some(closing))
+    Watched { closing: Some(closing), burial: tell(fd, owner, classes) }
 }
 
 #[cold]
-fn tell(fd: i32, owner: Owner, classes: Classes) {
-    match owner {
-        Owner::Queue { slot: index, .. } => {
-            if let Some(cell) = descriptors::cell(fd) {
-                // Only one of two closers finds it.
-                if Owner::of(cell.queue.swap(0, SeqCst)) == owner {
-                    if let Some(slot) = slot(index) {
-                        bury(slot, true);
-                    }
-                }
-            }
-        }
-        Owner::Duplicate { .. } => descriptors::disown(fd),
-        Owner::Helper { .. } | Owner::None => {}
+fn tell(fd: i32, owner: Owner, classes: Classes) -> Option<Burial> {
+    if let Owner::Duplicate { .. } = owner {
+        descriptors::disown(fd);
     }
     if !classes.is_empty() {
         for slot in used_slots() {
@@ -50,6 +42,13 @@ fn tell(fd: i32, owner: Owner, classes: Classes) {
             }
         }
     }
+    let Owner::Queue { slot: index, .. } = owner else { return None };
+    // Only one of two closers finds it.
+    let found = descriptors::cell(fd)?.queue.swap(0, SeqCst);
+    if Owner::of(found) != owner {
+        return None;
+    }
+    bury(slot(index)?, true)
 }
 
 impl Watched {
@@ -57,10 +56,13 @@ impl Watched {
     /// same.
     #[inline]
     pub fn end(self, closed: bool) {
-        match self.0 {
+        match self.closing {
             Some(closing) if closed => closing.closed(),
             Some(closing) => closing.failed(),
             None => {}
+        }
+        if let Some(burial) = self.burial {
+            burial.end();
         }
     }
 }

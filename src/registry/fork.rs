@@ -39,7 +39,7 @@ pub fn child() {
                 if state == LIVE {
                     descriptors::disown(slot.kernel.descriptor());
                 }
-                slot.kernel.close_all(!super::front::is_in_front());
+                slot.kernel.close_all();
                 slot.state.store(LOST, Relaxed);
             }
         }

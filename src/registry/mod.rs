@@ -7,7 +7,6 @@
 
 pub mod close;
 pub mod fork;
-pub mod front;
 mod inside;
 
 use crate::errno::{Errno, Result};
@@ -15,7 +14,7 @@ use crate::kqueue::{Contents, Queue};
 use crate::platform::descriptors::{self, Owner};
 use crate::platform::lock::{self, Guard, Mutex};
 use crate::platform::table::Stable;
-use crate::platform::{signals, sys, Poller};
+use crate::platform::{births, front, signals, sys, Poller};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use inside::Visit;
 
@@ -148,7 +147,7 @@ impl Slot {
         contents.woken = ready;
         if differs && !ready {
             // Under the lock: after it, another thread's wake-up might be the one that is taken back.
-            self.kernel.unwake(front::is_in_front());
+            self.kernel.unwake();
         }
         self.set_attention(&contents);
         drop(contents);
@@ -168,11 +167,11 @@ impl Slot {
     }
 }
 
-/// Makes a queue. `EMFILE`, `ENFILE`, `ENOMEM`.
-pub fn create(cloexec: bool, nonblocking: bool) -> Result<i32> {
+/// Makes a queue; its descriptor is close-on-exec (10.4). `EMFILE`, `ENFILE`, `ENOMEM`.
+pub fn create(nonblocking: bool) -> Result<i32> {
     reclaim();
     let slot = claim()?;
-    let made = open(slot, cloexec, nonblocking);
+    let made = open(slot, nonblocking);
     if made.is_err() {
         slot.kernel.abandon();
         slot.state.store(FREE, SeqCst);
@@ -180,7 +179,7 @@ pub fn create(cloexec: bool, nonblocking: bool) -> Result<i32> {
     made
 }
 
-fn open(slot: &'static Slot, cloexec: bool, nonblocking: bool) -> Result<i32> {
+fn open(slot: &'static Slot, nonblocking: bool) -> Result<i32> {
     if !front::is_in_front() && UNTIL_SWEEP.fetch_sub(1, Relaxed) == 0 {
         sweep();
     }
@@ -199,16 +198,13 @@ fn open(slot: &'static Slot, cloexec: bool, nonblocking: bool) -> Result<i32> {
     // Somebody of ours had the number and was closed without our notice.
     if let Owner::Queue { slot, .. } = Owner::of(cell.queue.swap(0, SeqCst)) {
         if let Some(slot) = self::slot(slot) {
-            bury(slot, false);
+            bury_late(slot);
         }
     }
     if !front::is_in_front() {
         if let Err(errno) = slot.kernel.prepare_wake(slot.index) {
             return refuse(errno);
         }
-    }
-    if !cloexec {
-        sys::set_cloexec(fd, false);
     }
     if nonblocking {
         sys::set_nonblocking(fd);
@@ -287,7 +283,7 @@ fn sweep() -> bool {
             live += 1;
         } else {
             descriptors::disown(slot.kernel.descriptor());
-            bury(slot, false);
+            bury_late(slot);
             found = true;
         }
     }
@@ -299,12 +295,26 @@ fn sweep() -> bool {
 const PATIENCE: u32 = 2_000;
 const NAP: u64 = 50_000;
 
+/// A queue that is ended and whose number has not been closed yet. No other thread forks meanwhile, else the
+/// child would keep the number, or close what the program opened under it.
+pub struct Burial {
+    slot: &'static Slot,
+    _hold: births::Hold,
+}
+
+impl Burial {
+    /// The number is not the queue's any more.
+    pub fn end(self) {
+        self.slot.kernel.abandon();
+        DEAD_SLOTS.fetch_add(1, SeqCst);
+        self.slot.state.store(DEAD, SeqCst);
+    }
+}
+
 /// Ends a queue: its waiters come out with EBADF, its helpers are closed. Async-signal-safe. `open`: its number
 /// still is its own, so that waiters can be woken through it.
-fn bury(slot: &'static Slot, open: bool) {
-    if slot.state.compare_exchange(LIVE, TAKEN, SeqCst, Relaxed).is_err() {
-        return;
-    }
+fn bury(slot: &'static Slot, open: bool) -> Option<Burial> {
+    slot.state.compare_exchange(LIVE, TAKEN, SeqCst, Relaxed).ok()?;
     if open && inside::others(slot.index) && slot.kernel.release_waiters() {
         for _ in 0..PATIENCE {
             if !inside::others(slot.index) {
@@ -314,10 +324,16 @@ fn bury(slot: &'static Slot, open: bool) {
         }
     }
     signals::forget(slot.index, slot.watched_signals.swap(0, SeqCst));
-    slot.kernel.close_helpers(!front::is_in_front());
-    slot.kernel.abandon();
-    DEAD_SLOTS.fetch_add(1, SeqCst);
-    slot.state.store(DEAD, SeqCst);
+    let burial = Burial { slot, _hold: births::hold() };
+    slot.kernel.close_helpers();
+    Some(burial)
+}
+
+/// Ends a queue whose number was closed without our notice.
+fn bury_late(slot: &'static Slot) {
+    if let Some(burial) = bury(slot, false) {
+        burial.end();
+    }
 }
 
 /// A queue that was looked up, until the call returns: close() waits for it.

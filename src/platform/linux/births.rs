@@ -1,15 +1,16 @@
-//! The birth of a descriptor and its record are one step for fork.
+//! The birth of a descriptor and its record are one step for fork, and so are its death and the record's.
 //!
 //! Between the system call that makes a descriptor and the store that remembers it, a fork in another thread
 //! would leave it open in a child that knows nothing of it. So births hold a lock that the prepare handler of
-//! fork waits for. A birth is one system call or three and a store, never a malloc.
+//! fork waits for; and deaths do, lest the child close a number that is the program's by now. A birth is one
+//! system call or three and a store, never a malloc.
 //!
 //! A signal handler that interrupted a birth and forks, or gives birth itself, does not wait for its own thread;
 //! the interrupted birth sees afterwards that it woke up in a child.
 
 use super::sys;
 use crate::errno::{Errno, Result};
-use crate::platform::lock::{self, Mutex};
+use crate::platform::lock::{self, Guard, Mutex};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::*};
 use parking_lot::lock_api::RawMutex as _;
 
@@ -17,9 +18,18 @@ static BIRTHS: Mutex<()> = Mutex::new(());
 static HELD_FOR_FORK: AtomicBool = AtomicBool::new(false);
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
+/// While it lives, no other thread forks.
+pub struct Hold {
+    _guard: Option<Guard<'static, ()>>,
+}
+
+pub fn hold() -> Hold {
+    Hold { _guard: lock::lock(&BIRTHS).ok() }
+}
+
 /// Makes a descriptor and stores it in `place`, where the fork handler finds it.
 pub fn birth(place: &AtomicI32, make: impl FnOnce() -> Result<i32>) -> Result<i32> {
-    let _guard = lock::lock(&BIRTHS).ok();
+    let _hold = hold();
     let forks = FORKS.load(Relaxed);
     let fd = make()?;
     if FORKS.load(Relaxed) != forks {

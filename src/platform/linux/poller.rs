@@ -13,7 +13,7 @@
 
 use super::{births, sys};
 use crate::errno::{Errno, Result};
-use crate::platform::descriptors;
+use crate::platform::{descriptors, front};
 use bitflags::bitflags;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::*};
@@ -280,10 +280,10 @@ impl Poller {
         }
     }
 
-    /// Takes back a wake-up that no waiter has taken. `in_front`: nobody touches the helper's number behind our
-    /// back, so its item can be taken out, and the next wake-up is an edge for who watches the kqueue, too.
-    pub fn unwake(&self, in_front: bool) {
-        if in_front {
+    /// Takes back a wake-up that no waiter has taken. Where nobody touches the helper's number behind our back
+    /// its item is taken out, so that the next wake-up is an edge for who watches the kqueue, too.
+    pub fn unwake(&self) {
+        if front::is_in_front() {
             let _ = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_DEL, self.wake.load(Relaxed), 0, 0);
             self.out.store(true, SeqCst);
         } else {
@@ -393,6 +393,7 @@ impl Poller {
     }
 
     /// Sees to it that the queue wakes up at `deadline` or before; the timerfd is only ever moved earlier.
+    /// In verify mode the program may have put something else on its number, so the kernel is asked first.
     pub fn arm_timer(&self, slot: u32, clock: Clock, deadline: u64) -> Result<()> {
         let due = &self.due[clock as usize];
         if deadline >= due.load(Relaxed) {
@@ -402,7 +403,7 @@ impl Poller {
         let deadline = deadline.min(i64::MAX as u64);
         let place = &self.timers[clock as usize];
         let key = TIMERS | clock as u64;
-        if due.load(Relaxed) == u64::MAX && !self.still_ours(place, EPOLLIN | EPOLLET, key) {
+        if !front::is_in_front() && due.load(Relaxed) == u64::MAX && !self.still_ours(place, EPOLLIN | EPOLLET, key) {
             self.prepare_timer(slot, clock)?;
         }
         sys::timerfd_set(place.load(Relaxed), deadline)?;
@@ -474,14 +475,14 @@ impl Poller {
         }
     }
 
-    /// Gives the helpers back to the system. `verify`: some may have been closed without our notice, and their
-    /// numbers be the program's by now; a helper is what its name in /proc says.
-    pub fn close_helpers(&self, verify: bool) {
+    /// Gives the helpers back to the system. In verify mode some may have been closed without our notice, and
+    /// their numbers be the program's by now; a helper is what its name in /proc says.
+    pub fn close_helpers(&self) {
         for (place, _, key) in self.helpers() {
             let fd = place.swap(-1, SeqCst);
             if fd >= 0 {
                 descriptors::disown(fd);
-                if !verify || sys::is_anonymous(fd, name_of(key)) {
+                if front::is_in_front() || sys::is_anonymous(fd, name_of(key)) {
                     sys::close_raw(fd);
                 }
             }
@@ -493,9 +494,9 @@ impl Poller {
     }
 
     /// In the child of a fork: closes everything, the kqueue descriptor too.
-    pub fn close_all(&self, verify: bool) {
-        let ours = !verify || self.is_still_open();
-        self.close_helpers(verify);
+    pub fn close_all(&self) {
+        let ours = front::is_in_front() || self.is_still_open();
+        self.close_helpers();
         let epoll = self.epoll.swap(-1, SeqCst);
         if ours && epoll >= 0 {
             sys::close_raw(epoll);

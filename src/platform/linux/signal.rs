@@ -774,7 +774,7 @@ struct Arrival {
     info: *mut siginfo_t,
     context: *mut c_void,
     sp: usize,
-    /// By the kernel itself, for certain. Where it cannot be told, false.
+    /// By the kernel itself.
     direct: bool,
 }
 
@@ -1033,20 +1033,26 @@ mod entries {
     }
 }
 
-/// Entries for any machine. Whether the kernel entered cannot be told for certain.
+/// Entries for any machine. The kernel lays its frame out the same way every time and enters right below it, so
+/// the smallest distance between the context and our frame that was ever seen is the kernel's; an entry that is
+/// called has frames in between.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod entries {
-    use super::{entered, siginfo_t, Arrival, Handler};
+    use super::{entered, siginfo_t, Arrival, Handler, NEAR};
     use core::ffi::{c_int, c_void};
+    use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     pub const ENTRIES: usize = 64;
+    static SHORTEST: AtomicUsize = AtomicUsize::new(NEAR);
 
     #[inline(never)]
     unsafe extern "C-unwind" fn entry<const INDEX: usize>(signo: c_int, info: *mut siginfo_t, context: *mut c_void) {
         let arrival = Arrival { signo, info, context, sp: 0, direct: false };
         let sp = (&raw const arrival) as usize;
+        let distance = (context as usize).wrapping_sub(sp);
+        let direct = distance <= SHORTEST.fetch_min(distance, SeqCst);
         // SAFETY: the arguments are those of a signal handler.
-        unsafe { entered(INDEX, &Arrival { sp, ..arrival }) }
+        unsafe { entered(INDEX, &Arrival { sp, direct, ..arrival }) }
     }
 
     macro_rules! row {

@@ -2,7 +2,8 @@
 //! found out whether the program's close() comes to us. No thread, no descriptor, no allocation.
 
 use super::next;
-use crate::registry::{fork, front};
+use crate::platform::front;
+use crate::registry::fork;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 

@@ -287,11 +287,6 @@ pub fn is_open(fd: c_int) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
-pub fn set_cloexec(fd: c_int, on: bool) {
-    // SAFETY: no pointers.
-    unsafe { libc::fcntl(fd, libc::F_SETFD, if on { libc::FD_CLOEXEC } else { 0 }) };
-}
-
 pub fn set_nonblocking(fd: c_int) {
     // SAFETY: no pointers.
     unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) };
