@@ -15,7 +15,6 @@ impl Errno {
     pub const EMFILE: Errno = Errno(libc::EMFILE);
     pub const ENOENT: Errno = Errno(libc::ENOENT);
     pub const ENOMEM: Errno = Errno(libc::ENOMEM);
-    pub const ENOSYS: Errno = Errno(libc::ENOSYS);
     pub const EPERM: Errno = Errno(libc::EPERM);
 }
 

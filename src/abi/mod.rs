@@ -5,6 +5,7 @@
 
 pub mod close;
 pub mod queue;
+pub mod signal;
 
 use crate::errno::Result;
 use crate::platform::sys;

@@ -67,6 +67,7 @@ pub extern "C" fn libkqueue_drain_pending_close() {
 }
 
 /// The changelist, read one by one: its place may be the eventlist's too (1.8).
+#[derive(Clone)]
 struct Changes {
     next: *const kevent,
     left: usize,
@@ -171,7 +172,9 @@ fn run(
 ) -> Result<usize> {
     let entered = registry::enter(kq)?;
     let slot = entered.slot;
-    slot.check_lock()?;
+    if slot.lock_is_mine() {
+        return if events.room == 0 { slot.leave_triggers(changes).map(|()| 0) } else { Err(Errno::EDEADLK) };
+    }
     let cancelable = changes.left == 0;
     if changes.left > 0 {
         let applied = guarded(|| {

@@ -22,7 +22,7 @@ static INTERRUPTING: AtomicU64 = AtomicU64::new(0);
 
 fn bit(signo: c_int) -> Result<u64> {
     // libc's own signals, 32 and 33, are refused further down, by libc's sigaction().
-    u32::try_from(signo - 1).ok().and_then(|shift| 1u64.checked_shl(shift)).ok_or(Errno::EINVAL)
+    u32::try_from(signo.wrapping_sub(1)).ok().and_then(|shift| 1u64.checked_shl(shift)).ok_or(Errno::EINVAL)
 }
 
 /// 0, or -1 with errno set.

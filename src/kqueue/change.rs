@@ -52,7 +52,7 @@ impl Queue<'_> {
         Ok(if out.len() == 0 { Applied::All } else { Applied::Told })
     }
 
-    fn change(&mut self, change: &kevent) -> Result<()> {
+    pub fn change(&mut self, change: &kevent) -> Result<()> {
         let filter = Filter::of(change.filter)?;
         let flags = change.flags & !EV_SYSFLAGS;
         let both = |bits| flags & bits == bits;

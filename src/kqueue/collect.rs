@@ -167,6 +167,7 @@ impl Queue<'_> {
     /// Begins a collection: what only a look can tell, and the ready list, unless it is the kernel's turn to
     /// be asked first (true). With nothing ready nobody has to wait for his turn.
     fn begin(&mut self, slot: &'static Slot, out: &mut impl Eventlist, kernel_can_tell: bool) -> bool {
+        slot.take_triggers(self);
         self.signals_caught(slot.take_signals());
         self.check_lookouts();
         let contents = &mut *self.contents;
@@ -189,6 +190,7 @@ impl Queue<'_> {
                 Source::Descriptor { fd, epoch, mask } => self.process(Place::Main, fd, epoch, mask, out),
                 Source::Wake => {
                     self.contents.woken = false;
+                    slot.take_triggers(self);
                     self.signals_caught(slot.take_signals());
                 }
                 Source::Side => side = true,

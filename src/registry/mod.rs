@@ -8,8 +8,10 @@
 pub mod close;
 pub mod fork;
 mod inside;
+mod triggers;
 
 use crate::errno::{Errno, Result};
+use crate::event::{kevent, EVFILT_USER, EV_SYSFLAGS, NOTE_TRIGGER};
 use crate::kqueue::{Contents, Queue};
 use crate::platform::descriptors::{self, Owner};
 use crate::platform::lock::{self, Guard, Mutex};
@@ -17,6 +19,7 @@ use crate::platform::table::Stable;
 use crate::platform::{births, front, signals, sys, Poller};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use inside::Visit;
+use triggers::Triggers;
 
 /// What a slot holds.
 const FREE: u32 = 0;
@@ -37,6 +40,8 @@ pub struct Slot {
     /// Signals caught and not yet looked at, a bit each; and those that are watched.
     signals: AtomicU64,
     watched_signals: AtomicU64,
+    /// Left by handlers that could not wait for the lock.
+    triggers: Triggers,
     /// Something is to be looked at that the kernel does not tell of.
     attention: AtomicBool,
     contents: Mutex<Contents>,
@@ -83,6 +88,7 @@ impl Slot {
             kernel: Poller::new(),
             signals: AtomicU64::new(0),
             watched_signals: AtomicU64::new(0),
+            triggers: Triggers::new(),
             attention: AtomicBool::new(false),
             contents: Mutex::new(Contents::new()),
         }
@@ -103,13 +109,37 @@ impl Slot {
         Queue { slot: self.index, kernel: &self.kernel, contents }
     }
 
-    /// `EDEADLK` before anything is done, where a lock further down would find itself.
+    /// Does the calling thread hold the lock? Then it is in a signal handler that interrupted the library.
     #[inline]
-    pub fn check_lock(&'static self) -> Result<()> {
-        if lock::is_mine(&self.contents) {
+    pub fn lock_is_mine(&'static self) -> bool {
+        lock::is_mine(&self.contents)
+    }
+
+    /// What a handler can do that interrupted this thread under the lock: trigger user events. `EDEADLK` before
+    /// the first change, where there is anything else to do.
+    #[cold]
+    pub fn leave_triggers(&'static self, changes: impl Iterator<Item = kevent> + Clone) -> Result<()> {
+        let is_trigger = |change: kevent| {
+            change.filter == EVFILT_USER && change.flags & !EV_SYSFLAGS == 0 && change.fflags & NOTE_TRIGGER != 0
+        };
+        if !changes.clone().all(is_trigger) {
             return Err(Errno::EDEADLK);
         }
+        for change in changes {
+            if !self.triggers.leave(&change) {
+                return Err(Errno::EDEADLK);
+            }
+        }
+        self.kernel.wake_from_handler();
         Ok(())
+    }
+
+    /// Applies what handlers have left.
+    pub fn take_triggers(&'static self, queue: &mut Queue) {
+        while let Some(change) = self.triggers.take() {
+            // Of a knote that is not there: nobody to tell.
+            let _ = queue.change(&change);
+        }
     }
 
     #[inline]
@@ -119,7 +149,7 @@ impl Slot {
 
     #[inline]
     pub fn has_attention(&'static self) -> bool {
-        self.attention.load(SeqCst) || self.signals.load(SeqCst) != 0
+        self.attention.load(SeqCst) || self.signals.load(SeqCst) != 0 || self.triggers.any()
     }
 
     /// Says whether the next kevent() has to look under the lock before it waits.
@@ -142,6 +172,7 @@ impl Slot {
     /// At the end of a call: the descriptor must poll readable if something is ready, and not if nothing is.
     pub fn announce(&'static self) {
         let Ok(mut contents) = self.lock() else { return };
+        self.take_triggers(&mut self.queue(&mut contents));
         let ready = !contents.ready.is_empty();
         let differs = ready != contents.woken;
         contents.woken = ready;

@@ -58,7 +58,7 @@ use libc::{c_int, siginfo_t, sigset_t};
 const SIGNALS: usize = 65;
 
 const fn bit(signo: c_int) -> u64 {
-    1 << ((signo - 1) & 63)
+    1 << (signo.wrapping_sub(1) & 63)
 }
 
 /// The place of a signal in our tables; the last place for what cannot come.
