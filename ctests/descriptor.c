@@ -22,6 +22,13 @@
 
 static const struct timespec no_wait = {0, 0};
 
+/* What poll(2) says of a descriptor whose peer's end has arrived, whatever is left to read. */
+#ifdef POLLRDHUP
+#define PEER_GONE(kind) ((short)((kind) == PIPE ? POLLHUP : POLLRDHUP))
+#else
+#define PEER_GONE(kind) POLLHUP
+#endif
+
 static int selects_readable(int fd)
 {
     fd_set set;
@@ -196,7 +203,7 @@ TEST(readable_for_a_timer, "10.5 3.8")
     int kq = queue();
     struct kevent ev;
     struct watchers w = watch(kq);
-    change(kq, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 20, 1);
+    change(kq, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 300, 1);
     all_say(&w, 0, "not due");
     until_polled(kq, POLLIN);
     all_say(&w, 1, "due");
@@ -283,7 +290,7 @@ TEST(disabled_knotes_do_not_keep_it_readable, "10.5 2.5")
             nothing(kq);
             CHECK(!readable(kq));
             OK(close(fds[1]));
-            until_polled(fds[0], kinds[k] == PIPE ? POLLHUP : POLLIN);
+            until_polled(fds[0], PEER_GONE(kinds[k]));
             consumed(kq, "disabled, with data and a hang-up");
             OK(close(kq));
             OK(close(fds[0]));
@@ -347,11 +354,12 @@ TEST(cancelled_timers_do_not_keep_it_readable, "10.5 6.6")
     until_polled(kq, POLLIN);
     change(kq, 1, EVFILT_TIMER, EV_DELETE, 0, 0, 0);
     consumed(kq, "cancelled when due");
-    change(kq, 1, EVFILT_TIMER, EV_ADD | EV_DISABLE, 0, 1, 0);
+    change(kq, 1, EVFILT_TIMER, EV_ADD | EV_DISABLE, 0, 2, 0);
     change(kq, 2, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 5, 2);
     wait_event(kq, &ev);
     EXPECT_EVENT(ev, 2, EVFILT_TIMER, EV_ADD | EV_ONESHOT | EV_CLEAR, 0, 1, 2);
-    consumed(kq, "a disabled period");
+    nothing(kq);
+    sleeps(kq); /* a disabled timer may wake it every period */
 }
 
 /* 10.5 Events that were reported, deleted, disabled or have gone before they were looked at. */
@@ -836,8 +844,8 @@ static void takes_numbers_to(int count)
     while (fd < count - 1);
 }
 
-/* 10.5 A kqueue works as the 1,500th descriptor, with all that it watches above it. */
-TEST(queue_is_the_1500th_descriptor, "10.5 1.1")
+/* 1.1 A kqueue works as the 1,500th descriptor, with all that it watches above it. */
+TEST(queue_is_the_1500th_descriptor, "1.1 1.11")
 {
     need_descriptors(2000);
     takes_numbers_to(1500);
@@ -868,8 +876,8 @@ TEST(queue_is_the_1500th_descriptor, "10.5 1.1")
     CHECK_ERRNO(kevent(kq, NULL, 0, &ev, 1, &no_wait), EBADF);
 }
 
-/* 10.5 A knote on descriptor 19,999 works as any, and so does a kqueue of that number. */
-TEST(descriptor_19999, "10.5 1.11")
+/* 1.11 A knote on descriptor 19,999 works as any, and so does a kqueue of that number. */
+TEST(descriptor_19999, "1.11")
 {
     enum { HIGH = 19999 };
     int kq = queue(), fds[2];
@@ -895,8 +903,8 @@ TEST(descriptor_19999, "10.5 1.11")
     EXPECT_EVENT(ev[0], 1, EVFILT_USER, EV_ADD | EV_ONESHOT, 0, 0, 3);
 }
 
-/* 10.5 It costs no more than a knote on a low one: many queues each have one. */
-TEST(descriptor_19999_in_many_queues, "10.5 1.11")
+/* 1.11 It costs no more than a knote on a low one: many queues each have one. */
+TEST(descriptor_19999_in_many_queues, "1.11")
 {
     enum { HIGH = 19999, N = 200 };
     int queues[N], fds[2];
@@ -919,11 +927,10 @@ TEST(descriptor_19999_in_many_queues, "10.5 1.11")
 #endif
 }
 
-/* 10.5 The lowest numbers are the program's: closing 0, 1 and 2 and using them again disturbs nothing. */
-TEST(low_numbers_belong_to_the_program, "10.2 1.1")
+/* 1.1 The lowest numbers are the program's: a kqueue takes one, and what serves it none of them. */
+TEST(low_numbers_belong_to_the_program, "1.1")
 {
     int fds[2];
-    int keep = OK(fcntl(2, F_DUPFD, 50));
     OK(close(0));
     OK(close(1));
     int kq = queue();
@@ -938,15 +945,15 @@ TEST(low_numbers_belong_to_the_program, "10.2 1.1")
     put(fds[1], 1);
     wait_event(kq, &ev);
     EXPECT_EVENT(ev, fds[0], EVFILT_READ, EV_ADD, 0, 1, 3);
-    OK(close(keep));
 }
 
 /* 10.2 There is no helper thread. */
 TEST(no_helper_thread, "10.2")
 {
+    int threads = thread_count(); /* a sanitizer may have one of its own */
     int kq = queue(), inner = queue(), fds[2];
     struct kevent ev[8];
-    if (thread_count() == 0)
+    if (threads == 0)
         SKIP("the number of threads is not known here");
     socket_pair(fds);
     int file = OK(open("file", O_RDWR | O_CREAT, 0600));
@@ -960,5 +967,5 @@ TEST(no_helper_thread, "10.2")
     change(kq, 1, EVFILT_TIMER, EV_ADD, 0, 1, 0);
     change(kq, inner, EVFILT_READ, EV_ADD, 0, 0, 0);
     CHECK_GE(collect(kq, ev, 8), 4);
-    CHECK_EQ(thread_count(), 1);
+    CHECK_EQ(thread_count(), threads);
 }

@@ -384,18 +384,6 @@ STREAMS(note_lowat_does_not_spin, "3.1 10.5")
     CHECK(readable(kq));
 }
 
-struct waiter {
-    int kq;
-    struct kevent ev;
-};
-
-static void *wait_one(void *argument)
-{
-    struct waiter *waiter = argument;
-    wait_event(waiter->kq, &waiter->ev);
-    return NULL;
-}
-
 /* 3.1 A waiter that slept through bytes below the mark wakes at the mark. */
 STREAMS(note_lowat_wakes_a_waiter, "3.1")
 {

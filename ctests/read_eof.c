@@ -197,18 +197,6 @@ CONNECTIONS(unconnected_is_not_ready, "3.4 10.5")
     }
 }
 
-struct waiter {
-    int kq;
-    struct kevent ev;
-};
-
-static void *wait_one(void *argument)
-{
-    struct waiter *waiter = argument;
-    wait_event(waiter->kq, &waiter->ev);
-    return NULL;
-}
-
 /* 3.4 A thread that waits while another connects the socket hears of its data. */
 CONNECTIONS(connected_while_waiting, "3.4 3.1")
 {

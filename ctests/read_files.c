@@ -92,18 +92,6 @@ TEST(overwriting_is_not_growth, "3.6")
     EXPECT_NEXT(kq, fd, EVFILT_READ, EV_ADD, 0, 1, 0);
 }
 
-struct waiter {
-    int kq;
-    struct kevent ev;
-};
-
-static void *wait_one(void *argument)
-{
-    struct waiter *waiter = argument;
-    CHECK_EQ(kevent(waiter->kq, NULL, 0, &waiter->ev, 1, NULL), 1);
-    return NULL;
-}
-
 /* 3.6 A thread that waits at the end of the file hears of the growth. */
 TEST(growth_wakes_a_waiter, "3.6 1.4")
 {
@@ -135,7 +123,7 @@ TEST(growth_by_another_process, "3.6")
         grow("file", 5);
         _exit(0);
     }
-    wait_one(&waiter);
+    wait_event(waiter.kq, &waiter.ev);
     EXPECT_EVENT(waiter.ev, fd, EVFILT_READ, EV_ADD, 0, 5, 0xfeed);
     child_succeeds(child);
 }

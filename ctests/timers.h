@@ -5,16 +5,7 @@
 #ifndef TIMERS_H
 #define TIMERS_H
 
-/* The next event, and the only one, is this. */
-#define EXPECT_NEXT(kq, ident, filter, flags, fflags, data, udata)                                          \
-    EXPECT_NEXT_ANY(kq, ident, filter, flags, fflags, data, udata, 0)
-
-#define EXPECT_NEXT_ANY(kq, ident, filter, flags, fflags, data, udata, any)                                 \
-    do {                                                                                                    \
-        struct kevent next_;                                                                                \
-        wait_event(kq, &next_);                                                                             \
-        EXPECT_EVENT_ANY(next_, ident, filter, flags, fflags, data, udata, any);                            \
-    } while (0)
+#include "events.h"
 
 /* Sleeps until the monotonic clock says `time` or later. */
 static inline void until(int64_t time)

@@ -125,18 +125,6 @@ TEST(unix_dgram_full_is_not_ready, "4.1 4.3")
     EXPECT_NEXT_ANY(kq, s[0], EVFILT_WRITE, EV_ADD, 0, 1, 0, DATA_AT_LEAST);
 }
 
-struct waiter {
-    int kq;
-    struct kevent ev;
-};
-
-static void *wait_one(void *argument)
-{
-    struct waiter *waiter = argument;
-    wait_event(waiter->kq, &waiter->ev);
-    return NULL;
-}
-
 /* 4.1 A thread that waits for space is woken by it. */
 CONNECTIONS(space_wakes_a_waiter, "4.1")
 {

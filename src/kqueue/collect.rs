@@ -80,6 +80,9 @@ fn collect_by<const N: usize>(
             queue.take_turn(&mut turn);
             let kernel_can_tell = queue.kernel_can_tell() || slot.watches_signals();
             kernel_first = queue.begin(slot, out, kernel_can_tell);
+            if out.len() > 0 && !kernel_can_tell {
+                queue.take_wake(&mut buffer);
+            }
             queue.finish(slot);
             if out.room() == 0 || (out.len() > 0 && !kernel_can_tell) {
                 return Ok(());
@@ -176,6 +179,15 @@ impl Queue<'_> {
             self.report_ready(out);
         }
         self.contents.kernel_first
+    }
+
+    /// Takes the wake-up for what has just been reported, where the kernel can have nothing else.
+    fn take_wake<const N: usize>(&mut self, buffer: &mut Buffer<N>) {
+        if self.contents.woken && self.contents.ready.is_empty() {
+            self.contents.woken = false;
+            // A time-out of 0 does not block under the lock.
+            let _ = self.kernel.wait(buffer, 1, &Some(sys::timespec_of(0)), None, None);
+        }
     }
 
     /// Ends it: who comes next must see what is left.
