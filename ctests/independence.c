@@ -146,6 +146,7 @@ static void live(enum kind kind, unsigned short read_mode, unsigned short write_
     step(&pair, 0, 0, 0);
     put(pair.s[1], 5);
     until_queued(pair.s[0], pair.queued = 11);
+    n += fill(pair.s[0]); /* the peer's segment may have opened its window a little */
     if (read_mode == EV_ONESHOT || read_mode == EV_DISPATCH)
         apply(&pair, &pair.read, EV_ADD);
     step(&pair, 1, 0, 0);

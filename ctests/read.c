@@ -215,6 +215,21 @@ TCPS(rcvlowat_is_the_mark, "3.1")
     nothing(kq);
 }
 
+/* 3.1 Linux's poll does not honour it on other sockets, and READ is as poll says. */
+SOCKETS(rcvlowat_is_as_poll_says, "3.1")
+{
+    int kq = queue(), s[2];
+    connected(kind, s);
+    set_option(s[0], SOL_SOCKET, SO_RCVLOWAT, 10);
+    change(kq, s[0], EVFILT_READ, EV_ADD, 0, 0, 0);
+    put(s[1], 5);
+    until_queued(s[0], 5);
+    if (readable(s[0]))
+        EXPECT_NEXT(kq, s[0], EVFILT_READ, EV_ADD, 0, 5, 0);
+    else
+        nothing(kq);
+}
+
 /* 3.1 A lower SO_RCVLOWAT is honoured at the next call. */
 TCPS(rcvlowat_may_change, "3.1")
 {

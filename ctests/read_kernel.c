@@ -225,6 +225,21 @@ TEST(io_uring_is_readable, "3.9")
     nothing(kq);
 }
 
+#ifdef SYS_landlock_create_ruleset
+/* 3.9 What cannot be polled is EINVAL, and no knote is left of it. */
+TEST(what_cannot_be_polled, "3.9")
+{
+    uint64_t handled = 1; /* a struct landlock_ruleset_attr of the first version */
+    int kq = queue(), fd = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0);
+    if (fd == -1)
+        SKIP("no Landlock, whose rulesets cannot be polled");
+    CHECK_EQ(change_errno(kq, fd, EVFILT_READ, EV_ADD, 0, 0, 0), EINVAL);
+    CHECK_EQ(change_errno(kq, fd, EVFILT_WRITE, EV_ADD, 0, 0, 0), EINVAL);
+    CHECK_EQ(change_errno(kq, fd, EVFILT_READ, EV_DELETE, 0, 0, 0), ENOENT);
+    nothing(kq);
+}
+#endif
+
 /* ---- Other sockets ------------------------------------------------------------------------------ */
 
 /* 3.9 A netlink socket is ready with an answer, though its length cannot be asked for. */

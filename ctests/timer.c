@@ -89,7 +89,7 @@ TEST(never_early_for_polls, "6.5")
     }
 }
 
-/* 6.2 Periodic unless EV_ONESHOT; data: expirations since last reported, none twice. EV_CLEAR comes by itself. */
+/* 6.2 Periodic unless EV_ONESHOT; data: expirations since last reported. EV_CLEAR is set by itself. */
 TEST(periodic_in_milliseconds, "6.2 6.1 6.5")
 {
     periodic(0, 3, 3 * MS, 20);

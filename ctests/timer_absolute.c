@@ -26,7 +26,7 @@ static void expires_at(unsigned fflags, int64_t unit, int64_t ns)
     nothing(kq);
 }
 
-/* 6.4 data is wall-clock time since the epoch, in ms. Never early. 6.2 EV_CLEAR is not set on absolute timers. */
+/* 6.4 data is wall-clock time since the epoch, in ms. Never early. 6.2 EV_CLEAR is not set by itself. */
 TEST(milliseconds_are_the_default, "6.4 6.2 6.1")
 {
     expires_at(0, MILLISECOND, 30 * MILLISECOND);
@@ -170,8 +170,8 @@ TEST(beside_relative_timers, "6.4 6.5")
         for (int i = 0; i < count; i++) {
             CHECK(ev[i].ident < COUNT && due[ev[i].ident] != 0);
             int absolute = ev[i].ident % 2;
-            EXPECT_EVENT(ev[i], ev[i].ident, EVFILT_TIMER, EV_ADD | EV_ONESHOT | (absolute ? 0 : EV_CLEAR), 0, 1,
-                         ev[i].ident);
+            EXPECT_EVENT(ev[i], ev[i].ident, EVFILT_TIMER, EV_ADD | EV_ONESHOT | (absolute ? 0 : EV_CLEAR), 0,
+                         1, ev[i].ident);
             CHECK_GE(absolute ? wall_clock() : now(), due[ev[i].ident]);
             due[ev[i].ident] = 0;
         }

@@ -292,7 +292,7 @@ TEST(changed_while_waiting, "6.6 6.5")
     EXPECT_EVENT(waiter.ev, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT | EV_CLEAR, 0, 1, 0xfeed);
 }
 
-/* 2.7 6.2 Of several threads that wait exactly one gets each one-shot, and the counts of a periodic timer add up. */
+/* 2.7 6.2 Of several waiting threads exactly one gets each one-shot; the counts of a periodic one add up. */
 struct crowd {
     int kq;
     atomic_int one_shots;

@@ -52,7 +52,6 @@ TEST(only_trigger_activates, "9.1")
     touch(kq, 0, NOTE_FFCOPY | 0xabcdef, 0);
     touch(kq, EV_ENABLE, 0, 0);
     touch(kq, EV_ADD, 0, 0);
-    touch(kq, 0, 0x02000000 | 0x20000000, 0);
     nothing(kq);
 }
 
@@ -450,8 +449,7 @@ TEST(what_was_posted_is_seen, "9.4 9.3")
     start(&threads[1], produce, &all);
     while (all.done < 2 || all.posted != 0) {
         EXPECT_NEXT(all.kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 0xfeed);
-        if (atomic_exchange(&all.posted, 0) == 0 && all.done == 2)
-            break;
+        all.posted = 0;
     }
     join(&threads[0]);
     join(&threads[1]);

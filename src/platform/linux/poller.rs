@@ -16,7 +16,7 @@ use crate::errno::{Errno, Result};
 use crate::platform::{descriptors, front};
 use bitflags::bitflags;
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::*};
 use libc::{
     epoll_event, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP, EPOLL_CTL_ADD,
     EPOLL_CTL_DEL, EPOLL_CTL_MOD,
@@ -94,8 +94,6 @@ const TOMBSTONE: u64 = (TAG | 10) as u64;
 
 /// In the epoll, and reports nothing.
 const SILENT: i32 = EPOLLET;
-/// Reports once, and at once.
-const READY: u32 = (EPOLLIN | EPOLLET) as u32;
 
 /// What an event of the kernel's is about.
 pub enum Source {
@@ -168,8 +166,6 @@ impl<const N: usize> Buffer<N> {
 pub struct Poller {
     epoll: AtomicI32,
     wake: AtomicI32,
-    /// `wake` has been taken out of the epoll.
-    out: AtomicBool,
     side: AtomicI32,
     inotify: AtomicI32,
     signals: AtomicI32,
@@ -188,7 +184,6 @@ impl Poller {
         Poller {
             epoll: AtomicI32::new(-1),
             wake: AtomicI32::new(-1),
-            out: AtomicBool::new(false),
             side: AtomicI32::new(-1),
             inotify: AtomicI32::new(-1),
             signals: AtomicI32::new(-1),
@@ -268,49 +263,54 @@ impl Poller {
 
     /// Makes the descriptor readable until a waiter takes it, and wakes one.
     pub fn wake(&self, slot: u32) {
-        if self.out.swap(false, SeqCst) {
-            let wake = self.wake.load(Relaxed);
-            if sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, wake, READY, WAKE).is_ok() {
-                return;
-            }
-        }
-        if !self.still_ours(&self.wake, EPOLLIN | EPOLLET, WAKE) {
+        if !self.report_wake(EPOLLIN | EPOLLET, WAKE) {
+            self.wake.store(-1, SeqCst);
             // Out of descriptors: what is ready is found by the next kevent().
             let _ = self.helper(&self.wake, slot, EPOLLIN | EPOLLET, WAKE, sys::eventfd_ready);
         }
     }
 
+    /// As `wake`, for a signal handler: only with the helper that there is.
+    pub fn wake_from_handler(&self) {
+        let errno = sys::last_errno();
+        self.report_wake(EPOLLIN | EPOLLET, WAKE);
+        sys::set_errno(errno);
+    }
+
     /// Takes back a wake-up that no waiter has taken. Where nobody touches the helper's number behind our back
     /// its item is taken out, so that the next wake-up is an edge for who watches the kqueue, too.
     pub fn unwake(&self) {
-        if front::is_in_front() {
-            let _ = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_DEL, self.wake.load(Relaxed), 0, 0);
-            self.out.store(true, SeqCst);
+        let (epoll, wake) = (self.descriptor(), self.wake.load(Relaxed));
+        let _ = if front::is_in_front() {
+            sys::epoll_ctl(epoll, EPOLL_CTL_DEL, wake, 0, 0)
         } else {
-            self.still_ours(&self.wake, SILENT, WAKE);
-        }
+            sys::epoll_ctl(epoll, EPOLL_CTL_MOD, wake, SILENT as u32, WAKE)
+        };
     }
 
-    /// As `wake`, for a signal handler: only with the helper that there is.
-    pub fn wake_from_handler(&self) {
+    /// Makes the item of the eventfd report, wherever `unwake` in another thread has left it. False: there is no
+    /// such helper, or, in verify mode, the number is something else by now.
+    fn report_wake(&self, events: i32, key: u64) -> bool {
         let (epoll, wake) = (self.epoll.load(SeqCst), self.wake.load(SeqCst));
-        if epoll >= 0 && wake >= 0 {
-            let errno = sys::last_errno();
-            if sys::epoll_ctl(epoll, EPOLL_CTL_MOD, wake, READY, WAKE) == Err(Errno::ENOENT) && self.out.load(SeqCst) {
-                let _ = sys::epoll_ctl(epoll, EPOLL_CTL_ADD, wake, READY, WAKE);
-                self.out.store(false, SeqCst);
-            }
-            sys::set_errno(errno);
+        if wake < 0 {
+            return false;
         }
+        for _ in 0..4 {
+            match sys::epoll_ctl(epoll, EPOLL_CTL_MOD, wake, events as u32, key) {
+                Ok(()) => return true,
+                Err(Errno::ENOENT) if front::is_in_front() => {}
+                Err(_) => return false,
+            }
+            if sys::epoll_ctl(epoll, EPOLL_CTL_ADD, wake, events as u32, key).is_ok() {
+                return true;
+            }
+        }
+        true
     }
 
     /// Makes the descriptor readable for ever: every waiter comes out. False: no descriptor left to do it with.
     pub fn release_waiters(&self) -> bool {
-        if self.out.swap(false, SeqCst) {
-            let wake = self.wake.load(SeqCst);
-            return sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, wake, EPOLLIN as u32, TOMBSTONE).is_ok();
-        }
-        if self.still_ours(&self.wake, EPOLLIN, TOMBSTONE) {
+        if self.report_wake(EPOLLIN, TOMBSTONE) {
             return true;
         }
         let made = births::birth(&self.wake, sys::eventfd_ready);
@@ -487,7 +487,6 @@ impl Poller {
                 }
             }
         }
-        self.out.store(false, SeqCst);
         for due in &self.due {
             due.store(u64::MAX, Relaxed);
         }
