@@ -1322,7 +1322,6 @@ struct pollers {
     atomic_int stop;
 };
 
-/* 1.12 */
 static void *poller(void *argument)
 {
     struct pollers *shared = argument;

@@ -163,7 +163,6 @@ static void add_write_oneshot(struct crew *crew, int round)
     change(crew->kq, crew->fds[0], EVFILT_WRITE, EV_ADD | EV_ONESHOT, 0, 0, 6);
 }
 
-/* 2.7 The same for WRITE, beside a READ edge that was reported. */
 static void report_read_edge(struct crew *crew)
 {
     struct kevent ev;
@@ -172,6 +171,7 @@ static void report_read_edge(struct crew *crew)
     wait_event(crew->kq, &ev);
 }
 
+/* 2.7 The same for WRITE, beside a READ edge that was reported. */
 TEST_LIMIT(one_waiter_gets_a_write_oneshot, "2.7 2.11", 30)
 {
     exactly_one(UNIX_STREAM, 1000, report_read_edge, add_write_oneshot,

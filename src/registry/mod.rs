@@ -346,9 +346,10 @@ impl Burial {
 /// still is its own, so that waiters can be woken through it.
 fn bury(slot: &'static Slot, open: bool) -> Option<Burial> {
     slot.state.compare_exchange(LIVE, TAKEN, SeqCst, Relaxed).ok()?;
-    if open && inside::others(slot.index) && slot.kernel.release_waiters() {
+    if open {
         for _ in 0..PATIENCE {
-            if !inside::others(slot.index) {
+            // Said again every time: somebody on his way out may have armed the same item for something else.
+            if !inside::others(slot.index) || !slot.kernel.release_waiters() {
                 break;
             }
             sys::nap(NAP);
