@@ -37,8 +37,8 @@ static void *call(void *argument)
     pthread_cleanup_push(clean_up, caller);
     while (!caller->go)
         continue;
-    caller->result =
-        kevent(caller->kq, caller->changes, caller->change_count, caller->room ? caller->ev : NULL, caller->room, caller->timeout);
+    caller->result = kevent(caller->kq, caller->changes, caller->change_count, caller->room ? caller->ev : NULL,
+                            caller->room, caller->timeout);
     caller->came_back = 1;
     if (caller->disable)
         OK0(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old));

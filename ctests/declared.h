@@ -7,4 +7,7 @@
  * DECLARED("backend", "suite.case", "why the system cannot do it")
  */
 
-/* None. */
+#define NO_SHUTDOWN "no call tells that the own write side of a SOCK_SEQPACKET socket is shut, but one that sends"
+DECLARED("linux", "write_eof.unix_seqpacket_own_shutdown_is_eof", NO_SHUTDOWN)
+DECLARED("linux", "write_eof.unix_seqpacket_earlier_own_shutdown_is_eof", NO_SHUTDOWN)
+DECLARED("linux", "write_eof.unix_seqpacket_clear_reports_own_shutdown", NO_SHUTDOWN)

@@ -521,7 +521,7 @@ TEST(sleepers_wake, "10.5 3.8 9.4")
 }
 
 #ifdef __linux__
-/* 10.5 In an epoll with EPOLLET, as event libraries have it, no event is missed when kevent is called until it returns 0. */
+/* 10.5 In an epoll with EPOLLET no event is missed by who calls kevent until it returns 0. */
 TEST(edge_in_an_epoll, "10.5")
 {
     int kq = queue(), fds[2], epoll = OK(epoll_create1(EPOLL_CLOEXEC));

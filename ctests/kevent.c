@@ -324,6 +324,41 @@ TEST(long_changelist, "1.2 1.7")
         EXPECT_EVENT(ev[i], i, EVFILT_USER, EV_ADD | EV_RECEIPT | EV_ERROR, NOTE_FFCOPY | 3, 0, i + 2);
 }
 
+/* 1.2 A changelist in read-only memory will do. */
+TEST(constant_changelist, "1.2 1.7")
+{
+    static const struct kevent changes[] = {
+        {.ident = 1, .filter = EVFILT_USER, .flags = EV_ADD | EV_RECEIPT | EV_CLEAR, .fflags = NOTE_TRIGGER},
+        {.ident = 9, .filter = EVFILT_USER, .flags = EV_DELETE},
+        {.ident = 1, .filter = EVFILT_USER, .flags = EV_ENABLE | EV_RECEIPT, .udata = (void *)5},
+    };
+    int kq = queue();
+    struct kevent ev[3];
+    CHECK_EQ(kevent(kq, changes, 3, ev, 3, NULL), 3);
+    EXPECT_EVENT(ev[0], 1, EVFILT_USER, EV_ADD | EV_RECEIPT | EV_CLEAR | EV_ERROR, NOTE_TRIGGER, 0, 0);
+    EXPECT_EVENT(ev[1], 9, EVFILT_USER, EV_DELETE | EV_ERROR, 0, ENOENT, 0);
+    EXPECT_EVENT(ev[2], 1, EVFILT_USER, EV_ENABLE | EV_RECEIPT | EV_ERROR, 0, 0, 5);
+    wait_event(kq, ev);
+    EXPECT_EVENT(ev[0], 1, EVFILT_USER, EV_ADD | EV_RECEIPT | EV_CLEAR, 0, 0, 5);
+}
+
+/* 1.2 nevents is room, no promise that it is filled: INT_MAX of it may be said. */
+TEST(room_for_int_max, "1.2")
+{
+    int kq = queue(), fds[2];
+    struct kevent ev[8];
+    pipe_pair(fds);
+    CHECK_EQ(kevent(kq, NULL, 0, ev, INT_MAX, &no_wait), 0);
+    put(fds[1], 1);
+    change(kq, fds[0], EVFILT_READ, EV_ADD, 0, 0, 1);
+    change(kq, 1, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0, 2);
+    scribble(ev, 8);
+    CHECK_EQ(kevent(kq, NULL, 0, ev, INT_MAX, NULL), 2);
+    EXPECT_EVENT(*find_event(ev, 2, fds[0], EVFILT_READ), fds[0], EVFILT_READ, EV_ADD, 0, 1, 1);
+    EXPECT_EVENT(*find_event(ev, 2, 1, EVFILT_USER), 1, EVFILT_USER, EV_ADD, 0, 0, 2);
+    CHECK(is_scribbled(&ev[2]));
+}
+
 /* ---- 1.3 ---------------------------------------------------------------------------------------- */
 
 static void is_no_queue(int fd)
@@ -479,7 +514,8 @@ TEST(einval_for_negative_counts, "1.3")
 }
 
 static const struct timespec bad_times[] = {
-    {-1, 0}, {-1, 999999999}, {0, -1}, {1, -1}, {0, 1000000000}, {5, 1000000000}, {0, LONG_MAX}, {0, LONG_MIN}, {LONG_MIN, 0},
+    {-1, 0},         {-1, 999999999}, {0, -1},       {1, -1},       {0, 1000000000},
+    {5, 1000000000}, {0, LONG_MAX},   {0, LONG_MIN}, {LONG_MIN, 0},
 };
 #define BAD_TIMES ((int)(sizeof bad_times / sizeof *bad_times))
 
@@ -625,6 +661,24 @@ TEST(second_error_without_room_stops, "1.5")
     CHECK(is_scribbled(&ev[1]));
     change(kq, 2, EVFILT_USER, EV_DELETE, 0, 0, 0);
     CHECK_EQ(change_errno(kq, 4, EVFILT_USER, EV_DELETE, 0, 0, 0), ENOENT);
+}
+
+/* 1.5 A change that needs no entry needs no room: it is applied though the list is full. */
+TEST(full_eventlist_stops_only_errors, "1.5 1.7")
+{
+    int kq = queue();
+    struct kevent ev[2], changes[] = {
+        EVENT(NOT_OPEN, EVFILT_READ, EV_ADD, 0, 0, 1),
+        EVENT(2, EVFILT_USER, EV_ADD, 0, 0, 2),
+        EVENT(3, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_TRIGGER, 0, 3),
+    };
+    scribble(ev, 2);
+    CHECK_EQ(kevent(kq, changes, 3, ev, 1, NULL), 1);
+    EXPECT_EVENT(ev[0], NOT_OPEN, EVFILT_READ, EV_ADD | EV_ERROR, 0, EBADF, 1);
+    CHECK(is_scribbled(&ev[1]));
+    change(kq, 2, EVFILT_USER, EV_DELETE, 0, 0, 0);
+    wait_event(kq, ev);
+    EXPECT_EVENT(ev[0], 3, EVFILT_USER, EV_ADD | EV_ONESHOT, 0, 0, 3);
 }
 
 #ifdef __linux__
@@ -882,7 +936,8 @@ TEST(unknown_filter_is_einval, "1.10")
 {
     int kq = queue(), fds[2];
     pipe_pair(fds);
-    static const short filters[] = {1, 2, 3, 7, 11, 32, 100, 256, SHRT_MAX, -64, -100, -128, -256, -1000, SHRT_MIN, SHRT_MIN + 1};
+    static const short filters[] = {1,   2,    3,    7,    11,   32,    100,      256,
+                                    -64, -100, -128, -256, -999, -1000, SHRT_MAX, SHRT_MIN};
     static const unsigned short flags[] = {EV_ADD, EV_DELETE, EV_ENABLE, EV_DISABLE, 0, EV_ADD | EV_ONESHOT};
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++)
         for (size_t j = 0; j < sizeof flags / sizeof *flags; j++)
@@ -988,6 +1043,30 @@ TEST(number_of_a_user_event_is_no_descriptor, "1.11 10.1")
     change(kq, fds[0], EVFILT_USER, 0, NOTE_TRIGGER, 0, 3);
     wait_event(kq, &ev);
     EXPECT_EVENT(ev, fds[0], EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 3);
+}
+
+/* 1.11 0 is a descriptor, a user event and a timer like any other. */
+TEST(ident_zero, "1.11")
+{
+    int kq = queue(), fds[2];
+    struct kevent ev[4];
+    socket_pair(fds);
+    OK(dup2(fds[0], 0));
+    put(fds[1], 1);
+    change(kq, 0, EVFILT_READ, EV_ADD | EV_ONESHOT, 0, 0, 1);
+    change(kq, 0, EVFILT_WRITE, EV_ADD | EV_ONESHOT, 0, 0, 2);
+    change(kq, 0, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_TRIGGER, 0, 3);
+    CHECK_EQ(collect(kq, ev, 4), 3);
+    EXPECT_EVENT(*find_event(ev, 3, 0, EVFILT_READ), 0, EVFILT_READ, EV_ADD | EV_ONESHOT, 0, 1, 1);
+    EXPECT_EVENT_ANY(*find_event(ev, 3, 0, EVFILT_WRITE), 0, EVFILT_WRITE, EV_ADD | EV_ONESHOT, 0, 1, 2, DATA_AT_LEAST);
+    EXPECT_EVENT(*find_event(ev, 3, 0, EVFILT_USER), 0, EVFILT_USER, EV_ADD | EV_ONESHOT, 0, 0, 3);
+    change(kq, 0, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 1, 4);
+    wait_event(kq, ev);
+    EXPECT_EVENT(ev[0], 0, EVFILT_TIMER, EV_ADD | EV_ONESHOT | EV_CLEAR, 0, 1, 4);
+    change(kq, 0, EVFILT_READ, EV_ADD, 0, 0, 5);
+    OK(close(0));
+    nothing(kq);
+    CHECK_EQ(change_errno(kq, 0, EVFILT_READ, EV_DELETE, 0, 0, 0), EBADF);
 }
 
 static const uintptr_t numbers[] = {

@@ -244,13 +244,13 @@ TEST(end_of_write_is_not_the_end_of_read, "2.11 3.3 4.2")
         change(kq, fds[0], EVFILT_WRITE, EV_ADD | EV_ONESHOT, 0, 0, 2);
         struct kevent ev[4];
         CHECK_EQ(collect(kq, ev, 4), 2);
-        EXPECT_EVENT_ANY(*find_event(ev, 2, fds[0], EVFILT_WRITE), fds[0], EVFILT_WRITE, EV_ADD | EV_ONESHOT | EV_EOF, 0,
-                         0, 2, ANY_DATA);
+        EXPECT_EVENT_ANY(*find_event(ev, 2, fds[0], EVFILT_WRITE), fds[0], EVFILT_WRITE,
+                         EV_ADD | EV_ONESHOT | EV_EOF, 0, 0, 2, ANY_DATA);
         EXPECT_NEXT(kq, fds[0], EVFILT_READ, EV_ADD, 0, 2, 1);
     }
 }
 
-/* 2.11 An edge of READ that was reported, with data left, does not come back when WRITE is added, changed or deleted. */
+/* 2.11 A READ edge that was reported, with data left, does not come back when WRITE is added, changed or deleted. */
 TEST(write_changes_do_not_repeat_read, "2.11 2.15")
 {
     static const enum kind kinds[] = {UNIX_STREAM, TCP};

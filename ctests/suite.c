@@ -947,21 +947,26 @@ static void launch(struct running *slot, struct test *test, int number)
     setpgid(slot->pid, slot->pid);
 }
 
+/* The end of what a case printed: the cause of a failure is near it. */
 static void print_output(int number, const char *prefix)
 {
+    enum { SHOWN = 100 };
     char path[PATH_MAX];
     char line[1024];
+    long lines = 0;
     output_path(path, sizeof path, number);
     FILE *file = fopen(path, "r");
     if (!file)
         return;
-    for (int lines = 0; fgets(line, sizeof line, file); lines++) {
+    while (fgets(line, sizeof line, file))
+        lines++;
+    rewind(file);
+    if (lines > SHOWN)
+        printf("%s(%ld lines before)\n", prefix, lines - SHOWN);
+    for (long number_of_line = 0; fgets(line, sizeof line, file); number_of_line++) {
         line[strcspn(line, "\n")] = '\0';
-        if (lines == 100) {
-            printf("%s(and more)\n", prefix);
-            break;
-        }
-        printf("%s%s\n", prefix, line);
+        if (number_of_line >= lines - SHOWN)
+            printf("%s%s\n", prefix, line);
     }
     fclose(file);
 }

@@ -207,13 +207,13 @@ enum { ANY_IDENT = 1, ANY_FLAGS = 2, ANY_FFLAGS = 4, ANY_DATA = 8, ANY_UDATA = 1
 #define EXPECT_EVENT(ev, ident, filter, flags, fflags, data, udata)                                         \
     EXPECT_EVENT_ANY(ev, ident, filter, flags, fflags, data, udata, 0)
 
-/* The same, but for the fields named in `any_`: EXPECT_EVENT_ANY(ev, fd, EVFILT_WRITE, EV_ADD, 0, 1, 0, DATA_AT_LEAST). */
+/* The same, but for the fields named in `any_`, as in (ev, fd, EVFILT_WRITE, EV_ADD, 0, 1, 0, DATA_AT_LEAST). */
 #define EXPECT_EVENT_ANY(ev, ident, filter, flags, fflags, data, udata, any_)                               \
     suite_expect(__FILE__, __LINE__, &(ev),                                                                 \
                  (struct expect){(uintptr_t)(ident), (short)(filter), (unsigned short)(flags),              \
                                  (unsigned)(fflags), (intptr_t)(data), UDATA(udata), any_})
 
-/* The same with a struct expect, its fields by name: EXPECT(ev, .ident = fd, .filter = EVFILT_READ, .any = ANY_DATA). */
+/* The same, fields by name: EXPECT(ev, .ident = fd, .filter = EVFILT_READ, .any = ANY_DATA). */
 #define EXPECT(ev, ...) suite_expect(__FILE__, __LINE__, &(ev), (struct expect){__VA_ARGS__})
 void suite_expect(const char *file, int line, const struct kevent *got, struct expect want);
 

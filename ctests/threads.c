@@ -53,9 +53,9 @@ static void *wait_and_count(void *argument)
     }
 }
 
-/* Each round makes one event; after it has been delivered the next. In the end there were as many deliveries as rounds. */
-static void exactly_one(enum kind kind, int rounds, void (*begin)(struct crew *), void (*make_event)(struct crew *, int round),
-                        struct expect want)
+/* Each round makes one event and waits for its delivery. In the end there were as many deliveries as rounds. */
+static void exactly_one(enum kind kind, int rounds, void (*begin)(struct crew *),
+                        void (*make_event)(struct crew *, int round), struct expect want)
 {
     static struct crew crew = {.lock = PTHREAD_MUTEX_INITIALIZER, .delivered = PTHREAD_COND_INITIALIZER};
     struct thread threads[WAITERS];
@@ -128,7 +128,10 @@ TEST_LIMIT(one_waiter_gets_a_user_edge, "2.9 9.4", 30)
 
 static void enable_user_dispatch(struct crew *crew, int round)
 {
-    change(crew->kq, 1, EVFILT_USER, round == 0 ? EV_ADD | EV_DISPATCH : EV_ENABLE, round == 0 ? NOTE_TRIGGER : 0, 5, 6);
+    if (round == 0)
+        change(crew->kq, 1, EVFILT_USER, EV_ADD | EV_DISPATCH, NOTE_TRIGGER, 5, 6);
+    else
+        change(crew->kq, 1, EVFILT_USER, EV_ENABLE, 0, 5, 6);
 }
 
 /* 2.8 Exactly one waiter gets a dispatch: a user event. */
@@ -175,7 +178,8 @@ static void report_read_edge(struct crew *crew)
 TEST_LIMIT(one_waiter_gets_a_write_oneshot, "2.7 2.11", 30)
 {
     exactly_one(UNIX_STREAM, 1000, report_read_edge, add_write_oneshot,
-                WANT(.filter = EVFILT_WRITE, .flags = EV_ADD | EV_ONESHOT, .data = 1, .udata = UDATA(6), .any = DATA_AT_LEAST));
+                WANT(.filter = EVFILT_WRITE, .flags = EV_ADD | EV_ONESHOT, .data = 1, .udata = UDATA(6),
+                     .any = DATA_AT_LEAST));
 }
 
 static void enable_read_dispatch(struct crew *crew, int round)
@@ -206,19 +210,22 @@ static void put_one(struct crew *crew, int round)
 TEST_LIMIT(one_waiter_gets_a_pipe_edge, "2.9", 30)
 {
     exactly_one(PIPE, 2000, add_read_clear, put_one,
-                WANT(.filter = EVFILT_READ, .flags = EV_ADD | EV_CLEAR, .udata = UDATA(6), .data = 1, .any = DATA_AT_LEAST));
+                WANT(.filter = EVFILT_READ, .flags = EV_ADD | EV_CLEAR, .data = 1, .udata = UDATA(6),
+                     .any = DATA_AT_LEAST));
 }
 
 TEST_LIMIT(one_waiter_gets_a_unix_edge, "2.9", 30)
 {
     exactly_one(UNIX_STREAM, 1000, add_read_clear, put_one,
-                WANT(.filter = EVFILT_READ, .flags = EV_ADD | EV_CLEAR, .udata = UDATA(6), .data = 1, .any = DATA_AT_LEAST));
+                WANT(.filter = EVFILT_READ, .flags = EV_ADD | EV_CLEAR, .data = 1, .udata = UDATA(6),
+                     .any = DATA_AT_LEAST));
 }
 
 TEST_LIMIT(one_waiter_gets_a_tcp_edge, "2.9", 30)
 {
     exactly_one(TCP, 1000, add_read_clear, put_one,
-                WANT(.filter = EVFILT_READ, .flags = EV_ADD | EV_CLEAR, .udata = UDATA(6), .data = 1, .any = DATA_AT_LEAST));
+                WANT(.filter = EVFILT_READ, .flags = EV_ADD | EV_CLEAR, .data = 1, .udata = UDATA(6),
+                     .any = DATA_AT_LEAST));
 }
 
 static void add_both_edges(struct crew *crew)
@@ -233,7 +240,8 @@ static void add_both_edges(struct crew *crew)
 TEST_LIMIT(one_waiter_gets_one_of_two_edges, "2.9 2.15", 30)
 {
     exactly_one(UNIX_STREAM, 1000, add_both_edges, put_one,
-                WANT(.filter = EVFILT_READ, .flags = EV_ADD | EV_CLEAR, .udata = UDATA(6), .data = 1, .any = DATA_AT_LEAST));
+                WANT(.filter = EVFILT_READ, .flags = EV_ADD | EV_CLEAR, .data = 1, .udata = UDATA(6),
+                     .any = DATA_AT_LEAST));
 }
 
 static void add_timer(struct crew *crew, int round)
@@ -245,7 +253,8 @@ static void add_timer(struct crew *crew, int round)
 TEST_LIMIT(one_waiter_gets_a_timer, "2.7 6.5", 30)
 {
     exactly_one(UNIX_STREAM, 1000, NULL, add_timer,
-                WANT(.ident = 7, .filter = EVFILT_TIMER, .flags = EV_ADD | EV_ONESHOT | EV_CLEAR, .data = 1, .udata = UDATA(6)));
+                WANT(.ident = 7, .filter = EVFILT_TIMER, .flags = EV_ADD | EV_ONESHOT | EV_CLEAR, .data = 1,
+                     .udata = UDATA(6)));
 }
 
 /* ---- No wake-up is lost ------------------------------------------------------------------------- */

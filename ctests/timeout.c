@@ -17,7 +17,9 @@ static const struct timespec no_wait = {0, 0};
 TEST(no_room_never_waits, "1.4")
 {
     int kq = queue();
-    static const struct timespec times[] = {{0, 0}, {3600, 0}, {LONG_MAX, 999999999}, {-1, 0}, {0, -1}, {0, 1000000000}};
+    static const struct timespec times[] = {
+        {0, 0}, {3600, 0}, {LONG_MAX, 999999999}, {-1, 0}, {0, -1}, {0, 1000000000},
+    };
     struct kevent change;
     int ident = 0;
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
@@ -70,7 +72,8 @@ TEST(zero_polls, "1.4")
 TEST(never_returns_early, "1.4")
 {
     int kq = queue();
-    static const int64_t times[] = {1, 999, 1000, 1001, 50000, 123456, 999999, 1000000, 1000001, 1499999, 1999999, 2500000, 10000001};
+    static const int64_t times[] = {1,       999,     1000,    1001,    50000,   123456,  999999,
+                                    1000000, 1000001, 1499999, 1999999, 2500000, 10000001};
     struct kevent ev;
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         for (int round = 0; round < 20; round++) {

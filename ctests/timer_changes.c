@@ -30,8 +30,10 @@ TEST(adding_again_forgets, "6.6")
     let_expire(kq);
     change(kq, 1, EVFILT_TIMER, EV_ADD, 0, HOUR, 0);
     nothing(kq);
-    nothing(kq);
     CHECK(!readable(kq));
+    change(kq, 1, EVFILT_TIMER, EV_DISABLE, 0, 0, 0);
+    change(kq, 1, EVFILT_TIMER, EV_ENABLE, 0, 0, 0);
+    nothing(kq);
 }
 
 /* 6.6 It starts anew with the new data: not before the new period has passed, and counted from there. */
@@ -114,6 +116,9 @@ TEST(adding_again_forgets_one_shots, "6.6 6.4")
     let_expire(kq);
     change(kq, 1, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, HOUR, 0);
     change(kq, 2, EVFILT_TIMER, EV_ADD, NOTE_SECONDS, 3600, 0);
+    nothing(kq);
+    change(kq, 1, EVFILT_TIMER, EV_ENABLE, 0, 0, 0);
+    change(kq, 2, EVFILT_TIMER, EV_ENABLE, 0, 0, 0);
     nothing(kq);
 }
 

@@ -8,7 +8,7 @@
 //! sigrelse() touch no disposition.
 
 use crate::errno::{Errno, Result};
-use crate::platform::signal::{self, Action};
+use crate::platform::signals::{self, Action};
 use crate::platform::sys;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use libc::{c_int, sighandler_t};
@@ -48,7 +48,7 @@ fn install(signo: c_int, handler: sighandler_t, flags: c_int, mask: u64) -> Resu
     if handler == libc::SIG_ERR {
         return Err(Errno::EINVAL);
     }
-    Ok(signal::change(signo, Some(&Action::new(handler, flags, mask)))?.handler)
+    Ok(signals::change(signo, Some(&Action::new(handler, flags, mask)))?.handler)
 }
 
 /// `sigaction(2)`.
@@ -62,7 +62,7 @@ fn install(signo: c_int, handler: sighandler_t, flags: c_int, mask: u64) -> Resu
 pub unsafe extern "C" fn sigaction(signo: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
     // SAFETY: the caller's promise.
     let new = unsafe { new.as_ref() }.map(Action::from_libc);
-    status(signal::change(signo, new.as_ref()).map(|was| {
+    status(signals::change(signo, new.as_ref()).map(|was| {
         // SAFETY: the caller's promise; `new` is a copy by now.
         if let Some(old) = unsafe { old.as_mut() } {
             was.store(old);
@@ -119,13 +119,13 @@ pub extern "C" fn sigset(signo: c_int, new: sighandler_t) -> sighandler_t {
     let change = || {
         let bit = bit(signo)?;
         let (how, old) = if new == SIG_HOLD {
-            (libc::SIG_BLOCK, signal::change(signo, None)?.handler)
+            (libc::SIG_BLOCK, signals::change(signo, None)?.handler)
         } else {
             (libc::SIG_UNBLOCK, install(signo, new, 0, 0)?)
         };
-        let was_blocked = signal::thread_blocks() & bit != 0;
+        let was_blocked = signals::thread_blocks() & bit != 0;
         // SAFETY: a local set; the thread's mask is what the caller asks to change.
-        let errno = unsafe { libc::pthread_sigmask(how, &signal::set_of(bit), core::ptr::null_mut()) };
+        let errno = unsafe { libc::pthread_sigmask(how, &signals::set_of(bit), core::ptr::null_mut()) };
         match errno {
             0 => Ok(if was_blocked { SIG_HOLD } else { old }),
             errno => Err(Errno(errno)),
@@ -151,7 +151,7 @@ pub extern "C" fn sigignore(signo: c_int) -> c_int {
 pub extern "C" fn siginterrupt(signo: c_int, interrupt: c_int) -> c_int {
     let change = || {
         let bit = bit(signo)?;
-        let mut action = signal::change(signo, None)?;
+        let mut action = signals::change(signo, None)?;
         if interrupt != 0 {
             INTERRUPTING.fetch_or(bit, SeqCst);
             action.flags &= !libc::SA_RESTART;
@@ -159,7 +159,7 @@ pub extern "C" fn siginterrupt(signo: c_int, interrupt: c_int) -> c_int {
             INTERRUPTING.fetch_and(!bit, SeqCst);
             action.flags |= libc::SA_RESTART;
         }
-        signal::change(signo, Some(&action)).map(|_| ())
+        signals::change(signo, Some(&action)).map(|_| ())
     };
     status(change())
 }

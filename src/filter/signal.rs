@@ -20,21 +20,21 @@ pub fn attach(queue: &mut Queue, id: KnoteId) -> Result<()> {
     let knote = queue.knote(id);
     // 7.1
     knote.sticky.insert(Sticky::CLEAR);
-    let signal = knote.ident as i32;
-    knote.data = signals::recorded(signal) as i64;
-    signals::watch(queue.slot, queue.kernel, signal)
+    let signo = knote.ident as i32;
+    knote.data = signals::recorded(signo) as i64;
+    signals::watch(queue.slot, queue.kernel, signo)
 }
 
 pub fn touch(queue: &mut Queue, id: KnoteId) -> Result<()> {
-    let signal = queue.knote(id).ident as i32;
-    signals::watch_again(queue.slot, signal)?;
+    let signo = queue.knote(id).ident as i32;
+    signals::watch_again(queue.slot, signo)?;
     queue.activate(id);
     Ok(())
 }
 
 pub fn detach(queue: &mut Queue, id: KnoteId) {
-    let signal = queue.knote(id).ident as i32;
-    signals::unwatch(queue.slot, queue.kernel, signal);
+    let signo = queue.knote(id).ident as i32;
+    signals::unwatch(queue.slot, queue.kernel, signo);
 }
 
 pub fn event(queue: &mut Queue, id: KnoteId) -> Option<Report> {

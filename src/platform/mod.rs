@@ -25,4 +25,4 @@ use linux as system;
 
 pub use system::inspect::{file, insists, readable, writable, Kind, Status};
 pub use system::poller::{Arm, Buffer, Clock, Event, Mask, Place, Poller, Source};
-pub use system::{births, next, signal, signals, start, sys};
+pub use system::{births, next, signals, start, sys};

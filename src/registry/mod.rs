@@ -419,9 +419,9 @@ fn recognise_duplicate(fd: i32) -> Result<()> {
 }
 
 /// A signal was caught that the queue in `slot` watches. Called by signal handlers.
-pub fn signal_arrived(slot: u32, signal: i32) {
+pub fn signal_arrived(slot: u32, signo: i32) {
     let Some(slot) = self::slot(slot) else { return };
-    let bit = 1 << ((signal - 1) & 63);
+    let bit = signals::bit(signo);
     if slot.signals.fetch_or(bit, SeqCst) & bit == 0 {
         slot.kernel.wake_from_handler();
     }

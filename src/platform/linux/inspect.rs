@@ -272,6 +272,8 @@ struct TcpInfo {
     probes: u8,
     backoff: u8,
     unacked: u32,
+    /// Milliseconds since the peer last acknowledged something.
+    last_ack: u32,
     rtt: u32,
     total_retransmits: u32,
     segments_in: u32,
@@ -299,10 +301,29 @@ fn tcp_info(fd: i32) -> Option<TcpInfo> {
         backoff: byte(4),
         options: byte(5),
         unacked: word(24),
+        last_ack: word(56),
         rtt: word(68),
         total_retransmits: word(100),
         segments_in: word(140),
     })
+}
+
+/// Did the system give a connection up, after it had said everything often enough? A reset may come in the middle
+/// of that, so the counters have to be near their limits; the kernel counts time, which at a long round trip
+/// takes fewer attempts.
+fn gave_up(fd: i32, info: &TcpInfo) -> bool {
+    const TCP_USER_TIMEOUT: c_int = 18;
+    const DEFAULT_ATTEMPTS: u32 = 15;
+    let option = |name, otherwise| {
+        sys::socket_option::<u32>(fd, libc::IPPROTO_TCP, name, 0).map_or(otherwise, |(value, _)| value)
+    };
+    let attempts = u32::from(info.retransmits.max(info.backoff)).max(u32::from(info.probes));
+    let patience = option(TCP_USER_TIMEOUT, 0);
+    if patience > 0 && attempts > 0 && info.last_ack >= patience {
+        return true;
+    }
+    let limit = sys::read_number(c"/proc/sys/net/ipv4/tcp_retries2").unwrap_or(DEFAULT_ATTEMPTS);
+    attempts * 3 >= limit.max(1) * 2 || u32::from(info.probes) >= option(libc::TCP_KEEPCNT, u32::MAX).max(1)
 }
 
 /// Which error lies on a connection that has one. An error that ends nothing (a message in the error queue)
@@ -313,13 +334,8 @@ fn connection_error(fd: i32, kind: Kind) -> u32 {
         Kind::TcpStream => match tcp_info(fd) {
             None => libc::ECONNRESET,
             Some(info) if info.state != TCP_CLOSE => 0,
-            Some(info) if info.was_established() => {
-                if info.retransmits > 0 || info.probes > 0 || info.backoff > 0 {
-                    libc::ETIMEDOUT
-                } else {
-                    libc::ECONNRESET
-                }
-            }
+            Some(info) if info.was_established() && gave_up(fd, &info) => libc::ETIMEDOUT,
+            Some(info) if info.was_established() => libc::ECONNRESET,
             Some(info) if info.segments_in > 0 => libc::ECONNREFUSED,
             Some(info) if info.total_retransmits > 0 || info.retransmits > 0 => libc::ETIMEDOUT,
             Some(_) => libc::EHOSTUNREACH,

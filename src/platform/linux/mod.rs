@@ -4,7 +4,6 @@ pub mod births;
 pub mod inspect;
 pub mod next;
 pub mod poller;
-pub mod signal;
 pub mod signals;
 pub mod start;
 pub mod sys;

@@ -40,7 +40,7 @@ fn start() {
     // SAFETY: the handlers live as long as the library, which is never unloaded.
     unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
     next::resolve_all();
-    super::signal::init();
+    super::signals::init();
     front::set(closes_come_to_us());
 }
 

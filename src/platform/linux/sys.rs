@@ -205,7 +205,7 @@ pub fn eventfd_ready() -> Result<c_int> {
 
 /// A signalfd for the signals of `mask` (bit `signo - 1`); with `fd` not -1, that one is changed.
 pub fn signalfd(fd: c_int, mask: u64) -> Result<c_int> {
-    let set = super::signal::set_of(mask);
+    let set = super::signals::set_of(mask);
     // SAFETY: the set lives through the call.
     check(unsafe { libc::signalfd(fd, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
 }
@@ -444,4 +444,23 @@ pub fn inotify_read(inotify: c_int, mut each: impl FnMut(c_int, u32)) {
 /// Is it an epoll instance? `other` is an open descriptor that it does not have.
 pub fn is_epoll(fd: c_int, other: c_int) -> bool {
     epoll_ctl(fd, libc::EPOLL_CTL_MOD, other, 0, 0) == Err(Errno::ENOENT)
+}
+
+/// The number in a small file of /proc.
+pub fn read_number(path: &core::ffi::CStr) -> Option<u32> {
+    let mut text = [0u8; 16];
+    // SAFETY: the path ends in a NUL, the buffer's length is given, and the descriptor is closed where it was
+    // opened.
+    let n = unsafe {
+        let _hold = super::births::hold();
+        let fd = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if fd == -1 {
+            return None;
+        }
+        let n = libc::read(fd, text.as_mut_ptr().cast(), text.len());
+        close_raw(fd);
+        n
+    };
+    let digits = text.get(..usize::try_from(n).ok()?)?.iter().take_while(|byte| byte.is_ascii_digit());
+    Some(digits.fold(0, |number: u32, &byte| number.saturating_mul(10).saturating_add(u32::from(byte - b'0'))))
 }

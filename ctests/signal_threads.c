@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * EVFILT_SIGNAL with threads, and with blocked signals.
+ */
+#define SUITE "signal"
+#include "suite.h"
+
+#include "signals.h"
+
+#include <sched.h>
+#include <stdatomic.h>
+
+/* ---- Blocked signals ---------------------------------------------------------------------------- */
+
+/* 7.1 7.2 A signal blocked before EV_ADD is reported, and is then no longer pending. */
+TEST(blocked_before, "7.1 7.2")
+{
+    int kq = queue();
+    mask(SIG_BLOCK, SIGUSR1);
+    watch(kq, SIGUSR1);
+    nothing(kq);
+    send(SIGUSR1);
+    EXPECT_SIGNAL(kq, SIGUSR1, 1);
+    CHECK(!is_pending(SIGUSR1));
+    send(SIGUSR1);
+    send(SIGUSR1);
+    EXPECT_SIGNAL_MERGED(kq, SIGUSR1);
+    nothing(kq);
+    mask_is(SIGUSR1);
+}
+
+/* 7.4 One that is blocked after EV_ADD is heard too, and so is one that is unblocked again. */
+TEST(blocked_after, "7.1 7.4")
+{
+    int kq = queue();
+    set_handler(SIGUSR1, count_signal, 0);
+    watch(kq, SIGUSR1);
+    mask(SIG_BLOCK, SIGUSR1);
+    send(SIGUSR1);
+    EXPECT_SIGNAL(kq, SIGUSR1, 1);
+    CHECK_EQ(handled, 0);
+    mask(SIG_UNBLOCK, SIGUSR1);
+    CHECK_EQ(handled, 0);
+    send(SIGUSR1);
+    CHECK_EQ(handled, 1);
+    EXPECT_SIGNAL(kq, SIGUSR1, 1);
+}
+
+/* 7.1 Unblocked before it was reported, it goes to the handler, and is counted once. */
+TEST(unblocked_before_it_is_reported, "7.1 7.2")
+{
+    int kq = queue();
+    set_handler(SIGUSR1, count_signal, 0);
+    watch(kq, SIGUSR1);
+    mask(SIG_BLOCK, SIGUSR1);
+    send(SIGUSR1);
+    mask(SIG_UNBLOCK, SIGUSR1);
+    CHECK_EQ(handled, 1);
+    EXPECT_SIGNAL(kq, SIGUSR1, 1);
+    nothing(kq);
+}
+
+/* 7.3 A signal that was pending before EV_ADD is not discarded, whatever is done with it. */
+TEST(pending_before, "7.3")
+{
+    static void (*const handlers[])(int) = {SIG_DFL, SIG_IGN, count_signal};
+    for (int i = 0; i < 3; i++) {
+        int kq = queue();
+        set_handler(SIGUSR1, handlers[i], 0);
+        mask(SIG_BLOCK, SIGUSR1);
+        send(SIGUSR1);
+        watch(kq, SIGUSR1);
+        CHECK(is_pending(SIGUSR1));
+        EXPECT_SIGNAL(kq, SIGUSR1, 1);
+        nothing(kq);
+    }
+    CHECK_EQ(handled, 0);
+}
+
+/* 7.3 7.5 Nor is it by an EV_DELETE: unblocked, it does what it would have done. */
+TEST(pending_after_delete, "7.3 7.5")
+{
+    int kq = queue();
+    set_handler(SIGUSR1, count_signal, 0);
+    mask(SIG_BLOCK, SIGUSR1);
+    watch(kq, SIGUSR1);
+    send(SIGUSR1);
+    unwatch(kq, SIGUSR1);
+    nothing(kq);
+    CHECK(is_pending(SIGUSR1));
+    mask(SIG_UNBLOCK, SIGUSR1);
+    CHECK_EQ(handled, 1);
+}
+
+/* 7.5 Also where it is ignored by default: sigwait() finds it. */
+TEST(sigwait_after_delete, "7.5")
+{
+    int kq = queue();
+    mask(SIG_BLOCK, SIGCHLD);
+    watch(kq, SIGCHLD);
+    pid_t child = OK(fork());
+    if (child == 0)
+        _exit(0);
+    while (!is_pending(SIGCHLD))
+        OK(usleep(1000));
+    unwatch(kq, SIGCHLD);
+    sigset_t set;
+    siginfo_t info;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    struct timespec timeout = duration(0);
+    CHECK_EQ(sigtimedwait(&set, &info, &timeout), SIGCHLD);
+    CHECK_EQ(info.si_pid, child);
+    child_succeeds(child);
+}
+
+/* 7.1 A disabled event alone does not take the pending signal; enabled, it reports it. */
+TEST(disabled_leaves_it_pending, "7.1 2.5")
+{
+    int kq = queue();
+    mask(SIG_BLOCK, SIGUSR1);
+    change(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD | EV_DISABLE, 0, 0, 0xfeed);
+    send(SIGUSR1);
+    nothing(kq);
+    CHECK(!readable(kq));
+    sleeps(kq);
+    CHECK(is_pending(SIGUSR1));
+    change(kq, SIGUSR1, EVFILT_SIGNAL, EV_ENABLE, 0, 0, 0xfeed);
+    CHECK(readable(kq));
+    EXPECT_SIGNAL(kq, SIGUSR1, 1);
+    change(kq, SIGUSR1, EVFILT_SIGNAL, EV_DISABLE, 0, 0, 0xfeed);
+    send(SIGUSR1);
+    sleeps(kq);
+    CHECK(is_pending(SIGUSR1));
+}
+
+/* 2.8 Nor does an event with EV_DISPATCH between its reports. */
+TEST(dispatched_leaves_it_pending, "7.1 2.8")
+{
+    unsigned short flags = EV_ADD | EV_CLEAR | EV_DISPATCH;
+    int kq = queue();
+    mask(SIG_BLOCK, SIGUSR1);
+    change(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD | EV_DISPATCH, 0, 0, 0xfeed);
+    send(SIGUSR1);
+    EXPECT_NEXT(kq, SIGUSR1, EVFILT_SIGNAL, flags, 0, 1, 0xfeed);
+    send(SIGUSR1);
+    CHECK(!readable(kq));
+    sleeps(kq);
+    CHECK(is_pending(SIGUSR1));
+    change(kq, SIGUSR1, EVFILT_SIGNAL, EV_ENABLE, 0, 0, 0xfeed);
+    EXPECT_NEXT(kq, SIGUSR1, EVFILT_SIGNAL, flags, 0, 1, 0xfeed);
+}
+
+/* 7.1 Blocked are some signals and some not: each is reported, and each handler that may run does. */
+TEST(some_are_blocked, "7.1 7.2")
+{
+    int kq = queue();
+    set_handler(SIGUSR1, count_signal, 0);
+    set_handler(SIGUSR2, count_signal, 0);
+    watch(kq, SIGUSR1);
+    watch(kq, SIGUSR2);
+    mask(SIG_BLOCK, SIGUSR1);
+    send(SIGUSR1);
+    send(SIGUSR2);
+    struct kevent ev[3];
+    CHECK_EQ(collect(kq, ev, 3), 2);
+    EXPECT_EVENT(*find_event(ev, 2, SIGUSR1, EVFILT_SIGNAL), SIGUSR1, EVFILT_SIGNAL, EV_ADD | EV_CLEAR, 0, 1, 0xfeed);
+    EXPECT_EVENT(*find_event(ev, 2, SIGUSR2, EVFILT_SIGNAL), SIGUSR2, EVFILT_SIGNAL, EV_ADD | EV_CLEAR, 0, 1, 0xfeed);
+    CHECK_EQ(handled, 1);
+}
+
+/* ---- Threads ------------------------------------------------------------------------------------ */
+
+static atomic_int release;
+
+static void *idle(void *argument)
+{
+    (void)argument;
+    while (!release)
+        usleep(1000);
+    return NULL;
+}
+
+static void *spin(void *argument)
+{
+    (void)argument;
+    while (!release)
+        ;
+    return NULL;
+}
+
+/* 7.4 Threads that existed before EV_ADD do not swallow the signal, whatever they do. */
+TEST(older_threads, "7.4")
+{
+    static void (*const handlers[])(int) = {SIG_DFL, SIG_IGN, count_signal};
+    struct thread threads[4];
+    int kq = queue(), idler = queue();
+    struct waiter waiter = {.kq = idler};
+    change(idler, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 0xbeef);
+    start(&threads[0], idle, NULL);
+    start(&threads[1], idle, NULL);
+    start(&threads[2], spin, NULL);
+    start(&threads[3], wait_one, &waiter);
+    until_asleep(&threads[3]);
+    for (int i = 0; i < 3; i++) {
+        set_handler(SIGUSR1, handlers[i], SA_RESTART);
+        watch(kq, SIGUSR1);
+        for (int round = 0; round < 20; round++) {
+            send(SIGUSR1);
+            EXPECT_SIGNAL(kq, SIGUSR1, 1);
+        }
+        unwatch(kq, SIGUSR1);
+    }
+    change(idler, 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, 0xbeef);
+    release = 1;
+    for (int i = 0; i < 4; i++)
+        join(&threads[i]);
+    EXPECT_EVENT(waiter.ev, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 0xbeef);
+}
+
+/* 7.4 Also when all but they block it. */
+TEST(older_threads_beside_a_blocked_one, "7.4")
+{
+    struct thread thread;
+    int kq = queue();
+    start(&thread, idle, NULL);
+    mask(SIG_BLOCK, SIGUSR1);
+    watch(kq, SIGUSR1);
+    for (int round = 0; round < 20; round++) {
+        send(SIGUSR1);
+        EXPECT_SIGNAL(kq, SIGUSR1, 1);
+    }
+    release = 1;
+    join(&thread);
+}
+
+/* 7.4 A signal sent to a thread is recorded. */
+TEST(sent_to_a_thread, "7.4")
+{
+    static void (*const handlers[])(int) = {SIG_DFL, SIG_IGN, count_signal};
+    struct thread thread;
+    int kq = queue();
+    start(&thread, idle, NULL);
+    for (int i = 0; i < 3; i++) {
+        set_handler(SIGUSR1, handlers[i], 0);
+        watch(kq, SIGUSR1);
+        OK0(pthread_kill(thread.id, SIGUSR1));
+        EXPECT_SIGNAL(kq, SIGUSR1, 1);
+        OK0(pthread_kill(pthread_self(), SIGUSR1));
+        EXPECT_SIGNAL(kq, SIGUSR1, 1);
+    }
+    CHECK_EQ(handled, 2);
+    release = 1;
+    join(&thread);
+}
+
+/* 7.4 Also to one that is waiting for it in kevent(), and ignores or blocks it. */
+static int waits_blocking;
+
+static void *wait_signal(void *argument)
+{
+    if (waits_blocking)
+        mask(SIG_BLOCK, SIGUSR1);
+    return wait_one(argument);
+}
+
+TEST(sent_to_the_waiting_thread, "7.4")
+{
+    for (waits_blocking = 0; waits_blocking < 2; waits_blocking++) {
+        struct thread thread;
+        struct waiter waiter = {.kq = queue()};
+        watch(waiter.kq, SIGUSR1);
+        start(&thread, wait_signal, &waiter);
+        until_asleep(&thread);
+        OK0(pthread_kill(thread.id, SIGUSR1));
+        join(&thread);
+        EXPECT_EVENT(waiter.ev, SIGUSR1, EVFILT_SIGNAL, EV_ADD | EV_CLEAR, 0, 1, 0xfeed);
+    }
+}
+
+/* 7.4 A thread that is not the main one may add it, and ends; it stays watched. */
+static void *add_signal(void *argument)
+{
+    watch(*(int *)argument, SIGUSR1);
+    return NULL;
+}
+
+TEST(added_by_another_thread, "7.4")
+{
+    static void (*const handlers[])(int) = {SIG_DFL, SIG_IGN, count_signal};
+    for (int i = 0; i < 3; i++) {
+        struct thread thread;
+        int kq = queue();
+        set_handler(SIGUSR1, handlers[i], 0);
+        start(&thread, add_signal, &kq);
+        join(&thread);
+        send(SIGUSR1);
+        EXPECT_SIGNAL(kq, SIGUSR1, 1);
+        mask_is(0);
+    }
+}
+
+/* 7.1 A signal wakes a sleeping kevent(), ignored, default, handled elsewhere or blocked. */
+TEST(wakes_a_waiter, "7.1 7.2")
+{
+    static void (*const handlers[])(int) = {SIG_DFL, SIG_IGN, count_signal};
+    for (int i = 0; i < 6; i++) {
+        struct thread thread;
+        struct waiter waiter = {.kq = queue()};
+        set_handler(SIGUSR1, handlers[i % 3], 0);
+        mask(i < 3 ? SIG_UNBLOCK : SIG_BLOCK, SIGUSR1);
+        watch(waiter.kq, SIGUSR1);
+        start(&thread, wait_one, &waiter);
+        until_asleep(&thread);
+        send(SIGUSR1);
+        join(&thread);
+        EXPECT_EVENT(waiter.ev, SIGUSR1, EVFILT_SIGNAL, EV_ADD | EV_CLEAR, 0, 1, 0xfeed);
+    }
+    CHECK_EQ(handled, 1);
+}
+
+/* 2.5 EV_ENABLE by another thread wakes it too, for what came while the event was disabled. */
+TEST(enable_wakes_a_waiter, "7.1 2.5")
+{
+    for (int blocked = 0; blocked < 2; blocked++) {
+        struct thread thread;
+        struct waiter waiter = {.kq = queue()};
+        if (blocked)
+            mask(SIG_BLOCK, SIGUSR1);
+        change(waiter.kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD | EV_DISABLE, 0, 0, 0xfeed);
+        start(&thread, wait_one, &waiter);
+        until_asleep(&thread);
+        send(SIGUSR1);
+        change(waiter.kq, SIGUSR1, EVFILT_SIGNAL, EV_ENABLE, 0, 0, 0xfeed);
+        join(&thread);
+        EXPECT_EVENT(waiter.ev, SIGUSR1, EVFILT_SIGNAL, EV_ADD | EV_CLEAR, 0, 1, 0xfeed);
+    }
+}
+
+/* ---- EINTR -------------------------------------------------------------------------------------- */
+
+/* A thread that sleeps in kevent() on a queue which has nothing to report. */
+struct sleeper {
+    struct thread thread;
+    int kq;
+    atomic_int interrupted; /* how often kevent was EINTR */
+    atomic_int ends;
+};
+
+static void *sleep_in_kevent(void *argument)
+{
+    struct sleeper *sleeper = argument;
+    while (!sleeper->ends) {
+        struct kevent ev;
+        int count = kevent(sleeper->kq, NULL, 0, &ev, 1, NULL);
+        if (count == 1) {
+            EXPECT_EVENT(ev, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 0xbeef);
+            break;
+        }
+        CHECK_EQ(count, -1);
+        CHECK_EQ(errno, EINTR);
+        sleeper->interrupted++;
+    }
+    return NULL;
+}
+
+static void start_sleeper(struct sleeper *sleeper, int kq)
+{
+    *sleeper = (struct sleeper){.kq = kq};
+    change(kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 0xbeef);
+    start(&sleeper->thread, sleep_in_kevent, sleeper);
+    until_asleep(&sleeper->thread);
+}
+
+static void stop_sleeper(struct sleeper *sleeper)
+{
+    change(sleeper->kq, 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, 0xbeef);
+    join(&sleeper->thread);
+}
+
+/* 7.2 A signal that is only recorded does not interrupt kevent(), whoever watches it. */
+TEST(recorded_does_not_interrupt, "7.2")
+{
+    static void (*const handlers[])(int) = {SIG_DFL, SIG_IGN};
+    for (int i = 0; i < 4; i++) {
+        struct sleeper sleeper;
+        int kq = queue(), other = queue();
+        set_handler(SIGUSR1, handlers[i % 2], 0);
+        if (i < 2)
+            change(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD | EV_DISABLE, 0, 0, 0xfeed);
+        watch(other, SIGUSR1);
+        start_sleeper(&sleeper, kq);
+        for (int round = 0; round < 20; round++) {
+            OK0(pthread_kill(sleeper.thread.id, SIGUSR1));
+            send(SIGUSR1);
+        }
+        stop_sleeper(&sleeper);
+        CHECK_EQ(sleeper.interrupted, 0);
+        EXPECT_SIGNAL_MERGED(other, SIGUSR1);
+    }
+}
+
+/* 1.9 7.2 The program's own does, SA_RESTART or not, watched or not. */
+TEST(handled_interrupts, "1.9 7.2")
+{
+    for (int i = 0; i < 4; i++) {
+        struct sleeper sleeper;
+        int kq = queue(), other = queue();
+        set_handler(SIGUSR2, count_signal, i % 2 ? SA_RESTART : 0);
+        watch(other, SIGUSR1);
+        if (i < 2)
+            watch(other, SIGUSR2);
+        start_sleeper(&sleeper, kq);
+        for (int round = 1; round <= 10; round++) {
+            OK0(pthread_kill(sleeper.thread.id, SIGUSR2));
+            while (sleeper.interrupted < round)
+                sched_yield();
+            until_asleep(&sleeper.thread);
+        }
+        stop_sleeper(&sleeper);
+        if (i < 2)
+            EXPECT_SIGNAL(other, SIGUSR2, 10);
+    }
+}
+
+/* 7.2 It does so also where it comes together with one that is only recorded: of 1,000 pairs, all. */
+static void pairs(int own_first, int disabled)
+{
+    struct sleeper sleeper;
+    int kq = queue(), other = queue();
+    set_handler(SIGUSR2, count_signal, 0);
+    watch(other, SIGUSR1);
+    if (disabled)
+        change(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD | EV_DISABLE, 0, 0, 0xfeed);
+    start_sleeper(&sleeper, kq);
+    for (int round = 1; round <= 1000; round++) {
+        until_asleep(&sleeper.thread);
+        OK0(pthread_kill(sleeper.thread.id, own_first ? SIGUSR2 : SIGUSR1));
+        OK0(pthread_kill(sleeper.thread.id, own_first ? SIGUSR1 : SIGUSR2));
+        while (sleeper.interrupted < round)
+            sched_yield();
+    }
+    stop_sleeper(&sleeper);
+    CHECK_EQ(sleeper.interrupted, 1000);
+    CHECK_EQ(handled, 1000);
+    EXPECT_SIGNAL(other, SIGUSR1, 1000);
+}
+
+TEST_LIMIT(pair_recorded_first, "7.2", 20)
+{
+    pairs(0, 0);
+}
+
+TEST_LIMIT(pair_own_first, "7.2", 20)
+{
+    pairs(1, 0);
+}
+
+TEST_LIMIT(pair_with_a_disabled_event, "7.2 2.5", 20)
+{
+    pairs(0, 1);
+}
+
+/* 7.2 Where the recorded one is reported by the very kevent(), the pair is told whole too: by an event, and by the
+ * handler, which has run before kevent() is called again. */
+struct both {
+    int kq;
+    atomic_int events, handled_then, rounds;
+};
+
+static void *collect_pairs(void *argument)
+{
+    struct both *both = argument;
+    for (;;) {
+        struct kevent ev;
+        int count = kevent(both->kq, NULL, 0, &ev, 1, NULL);
+        if (count == -1) {
+            CHECK_EQ(errno, EINTR);
+        } else if (ev.filter == EVFILT_USER) {
+            return NULL;
+        } else {
+            CHECK_EQ(count, 1);
+            EXPECT_EVENT(ev, SIGUSR1, EVFILT_SIGNAL, EV_ADD | EV_CLEAR, 0, 1, 0xfeed);
+            both->events++;
+        }
+    }
+}
+
+TEST_LIMIT(pair_with_an_event, "7.2 7.1", 20)
+{
+    struct thread thread;
+    struct both both = {.kq = queue()};
+    set_handler(SIGUSR2, count_signal, 0);
+    watch(both.kq, SIGUSR1);
+    change(both.kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 0xbeef);
+    start(&thread, collect_pairs, &both);
+    for (int round = 1; round <= 1000; round++) {
+        until_asleep(&thread);
+        OK0(pthread_kill(thread.id, SIGUSR1));
+        OK0(pthread_kill(thread.id, SIGUSR2));
+        while (both.events < round || handled < round)
+            sched_yield();
+    }
+    change(both.kq, 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, 0xbeef);
+    join(&thread);
+    CHECK_EQ(handled, 1000);
+    CHECK_EQ(both.events, 1000);
+}
+
+/* 1.4 A storm of signals that are only recorded neither ends nor lengthens a time-out. */
+static void *storm(void *argument)
+{
+    pthread_t target = *(pthread_t *)argument;
+    while (!release)
+        pthread_kill(target, SIGUSR1);
+    return NULL;
+}
+
+TEST(timeout_in_a_storm, "7.2 1.4")
+{
+    struct thread thread;
+    pthread_t self = pthread_self();
+    int kq = queue(), other = queue();
+    watch(other, SIGUSR1);
+    change(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD | EV_DISABLE, 0, 0, 0xfeed);
+    start(&thread, storm, &self);
+    for (int round = 0; round < 5; round++) {
+        struct kevent ev;
+        struct timespec timeout = duration(50 * MILLISECOND);
+        int64_t begin = now();
+        CHECK_EQ(kevent(kq, NULL, 0, &ev, 1, &timeout), 0);
+        CHECK_GE(now() - begin, 50 * MILLISECOND);
+        CHECK_LE(now() - begin, 2 * SECOND * patience());
+    }
+    release = 1;
+    join(&thread);
+    EXPECT_SIGNAL_MERGED(other, SIGUSR1);
+}
+
+/* 7.1 No signal of several threads' is counted twice or lost, where a handler runs for each. */
+static void *send_many(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 2000; i++)
+        OK0(pthread_kill(pthread_self(), SIGUSR1));
+    return NULL;
+}
+
+TEST(counts_of_several_threads, "7.1 7.4")
+{
+    struct thread threads[3];
+    int kq = queue(), other = queue();
+    intptr_t total = 0;
+    set_handler(SIGUSR1, SIG_IGN, 0);
+    watch(kq, SIGUSR1);
+    watch(other, SIGUSR1);
+    for (int i = 0; i < 3; i++)
+        start(&threads[i], send_many, NULL);
+    while (total < 6000) {
+        struct kevent ev;
+        CHECK_EQ(collect(kq, &ev, 1), 1);
+        EXPECT_EVENT_ANY(ev, SIGUSR1, EVFILT_SIGNAL, EV_ADD | EV_CLEAR, 0, 1, 0xfeed, DATA_AT_LEAST);
+        total += ev.data;
+    }
+    for (int i = 0; i < 3; i++)
+        join(&threads[i]);
+    CHECK_EQ(total, 6000);
+    nothing(kq);
+    EXPECT_SIGNAL(other, SIGUSR1, 6000);
+}

@@ -1,0 +1,56 @@
+//! Signals are 1 to 64; a set of them is a word with bit `signo - 1` for each.
+
+use core::mem::MaybeUninit;
+use libc::{c_int, sigset_t};
+
+/// The length of a table with a place for each signal.
+pub(super) const SIGNALS: usize = 65;
+
+pub const fn bit(signo: c_int) -> u64 {
+    1 << (signo.wrapping_sub(1) & 63)
+}
+
+/// The place of a signal in our tables; the last place for what cannot come.
+pub(super) const fn place(signo: c_int) -> usize {
+    if signo > 0 && (signo as usize) < SIGNALS {
+        signo as usize
+    } else {
+        0
+    }
+}
+
+/// Bits set in a word, lowest first.
+pub(super) fn bits(mut word: u64) -> impl Iterator<Item = u32> {
+    core::iter::from_fn(move || {
+        let lowest = word.trailing_zeros();
+        word &= word.wrapping_sub(1);
+        (lowest < 64).then_some(lowest)
+    })
+}
+
+/// A sigset_t as one word. Signals 1 to 64 are its first 64 bits on every Linux libc that is little-endian or
+/// has 64-bit words.
+pub(super) fn mask_of(set: &sigset_t) -> u64 {
+    const { assert!(size_of::<sigset_t>() >= 8) };
+    // SAFETY: the set has at least 8 bytes, all initialised.
+    unsafe { core::ptr::from_ref(set).cast::<u64>().read_unaligned() }
+}
+
+pub fn set_of(mask: u64) -> sigset_t {
+    // SAFETY: a sigset_t is an array of integers, for which all zeroes are valid; it has at least 8 bytes.
+    unsafe {
+        let mut set: sigset_t = MaybeUninit::zeroed().assume_init();
+        (&raw mut set).cast::<u64>().write_unaligned(mask);
+        set
+    }
+}
+
+/// The calling thread's signal mask.
+pub fn thread_blocks() -> u64 {
+    let mut set = MaybeUninit::<sigset_t>::zeroed();
+    // SAFETY: nothing is changed; the set is a local, valid also if it is not filled.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_BLOCK, core::ptr::null(), set.as_mut_ptr());
+        mask_of(&set.assume_init())
+    }
+}

@@ -1,0 +1,165 @@
+//! Makes what is installed follow what is wanted.
+
+use super::action::is_function;
+use super::disposition::{disposition_of, program_form, watched_form};
+use super::exchange::{exchange, exchange_raw, replace};
+use super::mask::{bit, bits, set_of, SIGNALS};
+use super::{sys, wants};
+use crate::errno::{Errno, Result};
+use crate::platform::lock::Mutex;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
+use libc::{c_int, sigset_t};
+
+/// The signals that any kqueue wants.
+static WATCHED: AtomicU64 = AtomicU64::new(0);
+/// Signals whose latest known disposition is a handler of the program's. A hint that saves system calls.
+static HANDLED: AtomicU64 = AtomicU64::new(0);
+/// Held while wants change and the disposition follows them. Whoever holds it has all signals blocked, so no
+/// handler ever waits for the thread that it interrupted. sigaction() and the handler do without.
+static CHANGES: Mutex<()> = Mutex::new(());
+/// The process that all of this belongs to.
+static PROCESS: AtomicI32 = AtomicI32::new(0);
+
+/// Whose process this is.
+pub(super) fn own() {
+    PROCESS.store(sys::getpid(), SeqCst);
+}
+
+pub(super) fn is_own_process() -> bool {
+    sys::getpid() == PROCESS.load(SeqCst)
+}
+
+pub(super) fn is_watched(signo: c_int) -> bool {
+    wants::of(signo).any() && is_own_process()
+}
+
+/// Remembers whether the program handles the signal itself.
+pub(super) fn note_handled(signo: c_int, handled: bool) {
+    if (HANDLED.load(SeqCst) & bit(signo) != 0) != handled {
+        if handled {
+            HANDLED.fetch_or(bit(signo), SeqCst);
+        } else {
+            HANDLED.fetch_and(!bit(signo), SeqCst);
+        }
+    }
+}
+
+/// Runs `change` with all signals blocked and the lock held.
+fn changing<T>(change: impl FnOnce() -> T) -> T {
+    let mut program = MaybeUninit::<sigset_t>::zeroed();
+    // SAFETY: both sets are locals; a zeroed one is valid if it is not filled.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &set_of(!0), program.as_mut_ptr()) };
+    let result = {
+        let _guard = CHANGES.lock();
+        change()
+    };
+    // SAFETY: pthread_sigmask filled the set with the thread's own mask.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, program.as_ptr(), core::ptr::null_mut()) };
+    result
+}
+
+/// Makes the installed disposition what the wants say. Under `CHANGES`.
+fn settle(signo: c_int) -> Result<()> {
+    if wants::of(signo).any() {
+        WATCHED.fetch_or(bit(signo), SeqCst);
+        replace(signo, |installed| {
+            let form = match disposition_of(installed.handler) {
+                Some(_) => None,
+                None => Some(watched_form(signo, installed).ok_or(Errno::ENOMEM)?),
+            };
+            let program = program_form(signo, form.as_ref().unwrap_or(installed));
+            note_handled(signo, is_function(program.handler));
+            Ok(form)
+        })
+    } else {
+        replace(signo, |installed| {
+            Ok(disposition_of(installed.handler).map(|disposition| disposition.shown(signo, installed)))
+        })?;
+        WATCHED.fetch_and(!bit(signo), SeqCst);
+        Ok(())
+    }
+}
+
+/// The wants have changed while an action was being installed: it is made what they say.
+pub(super) fn settle_again(signo: c_int) {
+    let errno = sys::last_errno();
+    // The program's action is installed; if it cannot be watched, the next EV_ADD says so.
+    let _ = changing(|| settle(signo));
+    sys::set_errno(errno);
+}
+
+/// The kqueue in `slot` wants the signal from now on. Said again, it is made sure that our handler is still the
+/// installed one: a program whose sigaction() is not ours may have replaced it; it is then chained anew.
+/// `ENOMEM`.
+pub(super) fn begin(slot: u32, signo: c_int) -> Result<()> {
+    let wants = wants::of(signo);
+    if wants.has(slot) && disposition_of(exchange(signo, None)?.handler).is_some() {
+        return Ok(());
+    }
+    changing(|| {
+        let new = wants.add(slot)?;
+        settle(signo).inspect_err(|_| {
+            if new {
+                wants.remove(slot);
+                // With nobody left this can only put back what the program had.
+                let _ = settle(signo);
+            }
+        })
+    })
+}
+
+/// The kqueue in `slot` wants the signal no more; with the last one the program's disposition goes back.
+/// A handler that runs in another thread at this moment may still call `signal_arrived` for the slot.
+pub(super) fn end(slot: u32, signo: c_int) {
+    let wants = wants::of(signo);
+    if wants.has(slot) {
+        changing(|| {
+            if wants.remove(slot) && !wants.any() {
+                // What sigaction() has accepted before for this signal it does not refuse now.
+                let _ = settle(signo);
+            }
+        });
+    }
+}
+
+/// The watched signals that are swallowed: our handler is installed, and none of the program's is behind it. No
+/// system call where nothing is watched or all is handled by the program, else one for each candidate: a handler
+/// that the program installed round us must not be taken for none.
+pub(super) fn swallowed() -> u64 {
+    let candidates = WATCHED.load(SeqCst) & !HANDLED.load(SeqCst);
+    bits(candidates)
+        .map(|at| at as c_int + 1)
+        .filter(|&signo| {
+            let disposition = exchange(signo, None).ok().and_then(|installed| disposition_of(installed.handler));
+            disposition.is_some_and(|disposition| disposition.swallows(signo))
+        })
+        .fold(0, |mask, signo| mask | bit(signo))
+}
+
+/// In the child of a fork: nothing is watched any more, and every disposition is the program's own. Only bare
+/// system calls and atomics. `CHANGES` may be held by a thread that does not exist here, and is set free.
+pub(super) fn end_all() {
+    for signo in 1..SIGNALS as c_int {
+        // Not WATCHED: another thread may have been between its change of the one and of the other.
+        let wants = wants::of(signo);
+        if !wants.was_used() {
+            continue;
+        }
+        wants.clear();
+        if let Ok(installed) = exchange_raw(signo, None) {
+            if let Some(disposition) = disposition_of(installed.handler) {
+                // The kernel took the same action from us before, so it takes it again.
+                let _ = exchange_raw(signo, Some(&disposition.shown(signo, &installed)));
+            }
+        }
+    }
+    WATCHED.store(0, SeqCst);
+    // SAFETY: this thread does not hold it: whoever does has all signals blocked and does not fork. There is no
+    // other thread, so nobody is inside.
+    unsafe {
+        if CHANGES.is_locked() {
+            CHANGES.force_unlock();
+        }
+    }
+}
