@@ -8,8 +8,8 @@
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make clean
 #
-# CARGOFLAGS is passed to cargo, as in CARGOFLAGS="--locked --offline". BACKEND=name builds another backend
-# than the platform's own.
+# CARGOFLAGS is passed to cargo, as in CARGOFLAGS="--locked --offline". BACKEND names the cargo feature of a
+# backend other than the platform's own (there is none yet).
 
 PREFIX = /usr/local
 LIBDIR = $(PREFIX)/lib
@@ -29,7 +29,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 SONAME = libkqueue.so.0
 SHARED = $(SONAME).$(basename $(VERSION))
 
-# What the archive needs beside libc; empty strings of rustc's list (-lgcc_s, -lc) come from the compiler driver.
+# What the archive needs that the compiler driver does not name by itself, as it does -lgcc_s and -lc.
 LIBS_PRIVATE = -lpthread -ldl
 
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
@@ -79,7 +79,7 @@ install: all
 
 uninstall:
 	rm -f $(PLACED:%=$(DESTDIR)%)
-	-rmdir $(DESTDIR)$(INCLUDEDIR)/kqueue/sys $(DESTDIR)$(INCLUDEDIR)/kqueue 2>/dev/null
+	rmdir $(DESTDIR)$(INCLUDEDIR)/kqueue/sys $(DESTDIR)$(INCLUDEDIR)/kqueue 2>/dev/null || :
 
 # An installation under build/, for everything that wants to be a user of one.
 stage:

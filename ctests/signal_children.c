@@ -66,18 +66,23 @@ TEST(forked_child_dies, "7.5 10.3")
     nothing(kq);
 }
 
+static pid_t spawn(char *const program[], int out)
+{
+    pid_t child;
+    posix_spawn_file_actions_t actions;
+    OK0(posix_spawn_file_actions_init(&actions));
+    OK0(posix_spawn_file_actions_adddup2(&actions, out, 1));
+    OK0(posix_spawnp(&child, program[0], &actions, NULL, program, environ));
+    OK0(posix_spawn_file_actions_destroy(&actions));
+    return child;
+}
+
 /* 7.5 One started by posix_spawn. */
 TEST(spawned_program_dies, "7.5")
 {
     int fds[2], kq = watched_queue();
-    pid_t child;
-    posix_spawn_file_actions_t actions;
     pipe_pair(fds);
-    OK0(posix_spawn_file_actions_init(&actions));
-    OK0(posix_spawn_file_actions_adddup2(&actions, fds[1], 1));
-    OK0(posix_spawnp(&child, "sh", &actions, NULL, waiting_program, environ));
-    dies_of_sigterm(child, fds[0]);
-    OK0(posix_spawn_file_actions_destroy(&actions));
+    dies_of_sigterm(spawn(waiting_program, fds[1]), fds[0]);
     nothing(kq);
 }
 
@@ -137,12 +142,13 @@ TEST(started_program_finds_the_mask, "7.5")
     mask(SIG_BLOCK, SIGHUP);
     watch(kq, SIGUSR1);
     sleeps(kq);
-    FILE *program = popen("sed -n 's/^SigBlk:[[:space:]]*//p' /proc/self/status", "r");
-    unsigned long long blocked;
-    CHECK(program != NULL);
-    CHECK_EQ(fscanf(program, "%llx", &blocked), 1);
-    CHECK_EQ(pclose(program), 0);
-    CHECK_EQ(blocked, 1ull << (SIGHUP - 1));
+    char *const program[] = {"sed", "-n", "s/^SigBlk:[[:space:]]*//p", "/proc/self/status", NULL};
+    int fds[2];
+    pipe_pair(fds);
+    child_succeeds(spawn(program, fds[1]));
+    char line[17] = "";
+    CHECK_EQ(read(fds[0], line, 16), 16);
+    CHECK_EQ(strtoull(line, NULL, 16), 1ull << (SIGHUP - 1));
 #else
     SKIP("no /proc/self/status");
 #endif

@@ -21,6 +21,11 @@
 #define EXPECT_SIGNAL_MERGED(kq, signo)                                                                     \
     EXPECT_NEXT_ANY(kq, signo, EVFILT_SIGNAL, EV_ADD | EV_CLEAR, 0, 1, 0xfeed, DATA_AT_LEAST)
 
+/* The same of one among `n` events. */
+#define EXPECT_SIGNAL_AMONG(ev, n, signo, count)                                                            \
+    EXPECT_EVENT(*find_event(ev, n, signo, EVFILT_SIGNAL), signo, EVFILT_SIGNAL, EV_ADD | EV_CLEAR, 0,      \
+                 count, 0xfeed)
+
 /* How often `count_signal`, as a handler, has run. */
 static volatile sig_atomic_t handled;
 

@@ -13,7 +13,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const HEADER: &str = "include/kqueue/sys/event.h";
 const SOURCES: [&str; 2] = ["src/abi/event.rs", "src/abi/queue.rs"];
 
-/// The values of the C library (SEMANTICS 11), for what this build implements.
+/// The values of the C library (SEMANTICS 11), and of ours that it lacks, for what this build implements.
 const VALUES: &[(&str, i64)] = &[
     ("LIBKQUEUE", 1),
     ("EVFILT_READ", -1),
@@ -22,6 +22,8 @@ const VALUES: &[(&str, i64)] = &[
     ("EVFILT_SIGNAL", -6),
     ("EVFILT_TIMER", -7),
     ("EVFILT_USER", -11),
+    ("EVFILT_EMPTY", -13),
+    ("EVFILT_EXCEPT", -17),
     ("EV_ADD", 0x1),
     ("EV_DELETE", 0x2),
     ("EV_ENABLE", 0x4),
@@ -38,6 +40,7 @@ const VALUES: &[(&str, i64)] = &[
     ("EV_EOF", 0x8000),
     ("NOTE_LOWAT", 0x1),
     ("NOTE_FILE_POLL", 0x2),
+    ("NOTE_OOB", 0x2),
     ("NOTE_FFNOP", 0),
     ("NOTE_FFAND", 0x4000_0000),
     ("NOTE_FFOR", 0x8000_0000),

@@ -39,6 +39,10 @@ pub const EVFILT_SIGNAL: c_short = -6;
 pub const EVFILT_TIMER: c_short = -7;
 /// Event `ident` (any number) of the program's own, fired by NOTE_TRIGGER.
 pub const EVFILT_USER: c_short = -11;
+/// Descriptor `ident` has sent all that was written to it: its send buffer is empty.
+pub const EVFILT_EMPTY: c_short = -13;
+/// Descriptor `ident` has something exceptional: urgent data, with NOTE_OOB.
+pub const EVFILT_EXCEPT: c_short = -17;
 
 /// Add the event, or change the one that is there; enables it unless EV_DISABLE is given.
 pub const EV_ADD: c_ushort = 0x0001;
@@ -73,6 +77,9 @@ pub const EV_EOF: c_ushort = 0x8000;
 pub const NOTE_LOWAT: c_uint = 0x0001;
 /// EVFILT_READ on a regular file: always ready, at its end too.
 pub const NOTE_FILE_POLL: c_uint = 0x0002;
+
+/// EVFILT_EXCEPT: urgent data is pending.
+pub const NOTE_OOB: c_uint = 0x0002;
 
 /// EVFILT_USER: leave the event's flags as they are.
 pub const NOTE_FFNOP: c_uint = 0x00000000;

@@ -1,4 +1,5 @@
-//! EVFILT_READ and EVFILT_WRITE: something to read, room to write (rules 3 and 4).
+//! EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT, EVFILT_EMPTY: something to read, room to write, urgent data, nothing
+//! left to send (rules 3 and 4).
 //!
 //! What a descriptor can give and take is found out by the platform; here is what that means to a knote. A
 //! knote's `data` is its low-water mark where fflags has NOTE_LOWAT.
@@ -16,7 +17,7 @@ pub fn check(change: &kevent) -> Result<()> {
     let fd = descriptors::number(change.ident)?;
     match descriptors::owner(fd) {
         // 3.8, F: a kqueue can only be read.
-        Owner::Queue { .. } | Owner::Duplicate { .. } if change.filter == EVFILT_WRITE => Err(Errno::EINVAL),
+        Owner::Queue { .. } | Owner::Duplicate { .. } if change.filter != EVFILT_READ => Err(Errno::EINVAL),
         // As far as the program goes, that number is not open.
         Owner::Helper { .. } if front::is_in_front() => Err(Errno::EBADF),
         _ => Ok(()),
@@ -68,10 +69,11 @@ pub fn event(queue: &mut Queue, id: KnoteId, seen: Option<Mask>) -> Option<Repor
     if node.kind.is_unpollable() {
         return unpollable_event(queue, id);
     }
-    let status = if filter == Filter::Read {
-        platform::readable(fd, &mut node.kind, seen)
-    } else {
-        platform::writable(fd, &mut node.kind, seen)
+    let status = match filter {
+        Filter::Read => platform::readable(fd, &mut node.kind, seen),
+        Filter::Except => platform::exceptional(fd, seen),
+        Filter::Empty => platform::emptied(fd, &mut node.kind, seen),
+        _ => platform::writable(fd, &mut node.kind, seen),
     };
     report(queue, id, status)
 }
@@ -85,8 +87,13 @@ fn report(queue: &mut Queue, id: KnoteId, status: Status) -> Option<Report> {
         }
         return None;
     }
+    if knote.filter == Filter::Except {
+        // 4.4
+        return (knote.fflags & NOTE_OOB != 0).then_some(Report { fflags: NOTE_OOB, ..Report::default() });
+    }
+    let mark = if knote.fflags & NOTE_LOWAT != 0 && knote.filter != Filter::Empty { knote.data } else { 0 };
     // 3.1, 3.5, 4.1
-    if knote.fflags & NOTE_LOWAT != 0 && !status.unconditional && status.data < knote.data {
+    if !status.unconditional && mark > 0 && status.data < mark {
         return None;
     }
     Some(Report { flags: if status.eof { EV_EOF } else { 0 }, fflags: status.error, data: status.data })
@@ -98,8 +105,10 @@ fn unpollable_event(queue: &mut Queue, id: KnoteId) -> Option<Report> {
     let knote = *queue.knote(id);
     let fd = knote.fd();
     let node = *queue.contents.nodes.get(fd)?;
-    if knote.filter == Filter::Write {
-        return Some(Report::default());
+    match knote.filter {
+        Filter::Write | Filter::Empty => return Some(Report::default()),
+        Filter::Except => return None,
+        _ => {}
     }
     if node.kind == Kind::Device {
         return Some(Report { data: 1, ..Report::default() });
@@ -130,5 +139,15 @@ pub fn reported(queue: &mut Queue, id: KnoteId) {
             queue.watch_file(id);
             queue.look_out(id);
         }
+    }
+}
+
+/// Does the kernel go on calling the descriptor ready?
+pub fn insists(filter: Filter, fd: i32) -> bool {
+    let mask = platform::ask(fd);
+    match filter {
+        Filter::Read => mask.concerns_reading(),
+        Filter::Except => mask.concerns_exceptions(),
+        _ => mask.concerns_writing(),
     }
 }

@@ -26,6 +26,8 @@ use crate::platform::Mask;
 pub enum Filter {
     Read,
     Write,
+    Except,
+    Empty,
     Timer,
     User,
     Signal,
@@ -37,6 +39,8 @@ impl Filter {
         match filter {
             EVFILT_READ => Ok(Filter::Read),
             EVFILT_WRITE => Ok(Filter::Write),
+            EVFILT_EXCEPT => Ok(Filter::Except),
+            EVFILT_EMPTY => Ok(Filter::Empty),
             EVFILT_TIMER => Ok(Filter::Timer),
             EVFILT_USER => Ok(Filter::User),
             EVFILT_SIGNAL => Ok(Filter::Signal),
@@ -49,6 +53,8 @@ impl Filter {
         match self {
             Filter::Read => EVFILT_READ,
             Filter::Write => EVFILT_WRITE,
+            Filter::Except => EVFILT_EXCEPT,
+            Filter::Empty => EVFILT_EMPTY,
             Filter::Timer => EVFILT_TIMER,
             Filter::User => EVFILT_USER,
             Filter::Signal => EVFILT_SIGNAL,
@@ -58,9 +64,18 @@ impl Filter {
     /// Is the ident a descriptor?
     #[inline]
     pub fn is_descriptor(self) -> bool {
-        matches!(self, Filter::Read | Filter::Write)
+        (self as usize) < LANES
+    }
+
+    /// The place of a descriptor's knote of this filter among those of the descriptor.
+    #[inline]
+    pub fn lane(self) -> usize {
+        self as usize
     }
 }
+
+/// How many filters are about descriptors: the first ones.
+pub const LANES: usize = 4;
 
 /// What a knote reports: these go into the event as they are; `flags` are added to the knote's own.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -73,7 +88,7 @@ pub struct Report {
 /// Is this a change that could make a new knote of the filter?
 pub fn check(filter: Filter, change: &kevent) -> Result<()> {
     match filter {
-        Filter::Read | Filter::Write => io::check(change),
+        Filter::Read | Filter::Write | Filter::Except | Filter::Empty => io::check(change),
         Filter::Timer => timer::check(change),
         Filter::User => Ok(()),
         Filter::Signal => signal::check(change),
@@ -84,14 +99,14 @@ pub fn check(filter: Filter, change: &kevent) -> Result<()> {
 pub fn check_touch(filter: Filter, change: &kevent, flags: u16) -> Result<()> {
     match filter {
         Filter::Timer if timer::restarts(change, flags) => timer::check(change),
-        Filter::Read | Filter::Write if flags & EV_ADD != 0 => io::check(change),
+        Filter::Read | Filter::Write | Filter::Except | Filter::Empty if flags & EV_ADD != 0 => io::check(change),
         _ => Ok(()),
     }
 }
 
 pub fn attach(queue: &mut Queue, id: KnoteId, change: &kevent) -> Result<()> {
     match queue.knote(id).filter {
-        Filter::Read | Filter::Write => io::attach(queue, id),
+        Filter::Read | Filter::Write | Filter::Except | Filter::Empty => io::attach(queue, id),
         Filter::Timer => timer::attach(queue, id, change),
         Filter::User => user::attach(queue, id, change),
         Filter::Signal => signal::attach(queue, id),
@@ -100,7 +115,7 @@ pub fn attach(queue: &mut Queue, id: KnoteId, change: &kevent) -> Result<()> {
 
 pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Result<()> {
     match queue.knote(id).filter {
-        Filter::Read | Filter::Write => io::touch(queue, id, change, flags),
+        Filter::Read | Filter::Write | Filter::Except | Filter::Empty => io::touch(queue, id, change, flags),
         Filter::Timer => timer::touch(queue, id, change, flags),
         Filter::User => user::touch(queue, id, change, flags),
         Filter::Signal => signal::touch(queue, id),
@@ -109,7 +124,7 @@ pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Res
 
 pub fn detach(queue: &mut Queue, id: KnoteId) {
     match queue.knote(id).filter {
-        Filter::Read | Filter::Write => io::detach(queue, id),
+        Filter::Read | Filter::Write | Filter::Except | Filter::Empty => io::detach(queue, id),
         Filter::Timer => timer::detach(queue, id),
         Filter::User => {}
         Filter::Signal => signal::detach(queue, id),
@@ -121,7 +136,7 @@ pub fn detach(queue: &mut Queue, id: KnoteId) {
 #[inline]
 pub fn event(queue: &mut Queue, id: KnoteId, seen: Option<Mask>) -> Option<Report> {
     match queue.knote(id).filter {
-        Filter::Read | Filter::Write => io::event(queue, id, seen),
+        Filter::Read | Filter::Write | Filter::Except | Filter::Empty => io::event(queue, id, seen),
         Filter::Timer => timer::event(queue, id),
         Filter::User => user::event(queue, id),
         Filter::Signal => signal::event(queue, id),
@@ -139,17 +154,23 @@ pub fn forced(queue: &mut Queue, id: KnoteId) -> Report {
 /// After a report: EV_CLEAR takes the state back.
 pub fn reported(queue: &mut Queue, id: KnoteId) {
     match queue.knote(id).filter {
-        Filter::Read | Filter::Write => io::reported(queue, id),
-        Filter::Timer | Filter::User | Filter::Signal => queue.knote(id).state.remove(State::ACTIVE),
+        Filter::Read | Filter::Write | Filter::Except | Filter::Empty => io::reported(queue, id),
+        Filter::Timer | Filter::User => queue.knote(id).state.remove(State::ACTIVE),
+        Filter::Signal => signal::reported(queue, id),
     }
 }
 
 /// Is the knote served in user space, and so still ready after a report without EV_CLEAR?
 pub fn stays_ready(queue: &mut Queue, id: KnoteId) -> bool {
     match queue.knote(id).filter {
-        Filter::Read | Filter::Write => io::is_unpollable(queue, id),
+        Filter::Read | Filter::Write | Filter::Except | Filter::Empty => io::is_unpollable(queue, id),
         Filter::Timer | Filter::User | Filter::Signal => queue.knote(id).is(State::ACTIVE),
     }
+}
+
+/// Does the kernel go on calling the descriptor ready, for a filter that does not?
+pub fn insists(filter: Filter, fd: i32) -> bool {
+    io::insists(filter, fd)
 }
 
 /// Has the descriptor of the knote been closed? Then the knote has just been freed.
@@ -159,5 +180,5 @@ pub fn is_gone(queue: &mut Queue, id: KnoteId) -> bool {
         return false;
     }
     queue.refresh(knote.fd());
-    queue.contents.nodes.get(knote.fd()).is_none_or(|node| !node.knotes().contains(&id))
+    queue.contents.nodes.get(knote.fd()).is_none_or(|node| !node.knotes.contains(&id))
 }

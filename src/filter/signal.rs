@@ -20,16 +20,19 @@ pub fn attach(queue: &mut Queue, id: KnoteId) -> Result<()> {
     let knote = queue.knote(id);
     // 7.1
     knote.sticky.insert(Sticky::CLEAR);
-    let signo = knote.ident as i32;
-    knote.data = signals::recorded(signo) as i64;
-    signals::watch(queue.slot, queue.kernel, signo)
+    knote.data = signals::recorded(knote.ident as i32) as i64;
+    watch(queue, id).inspect_err(|_| detach(queue, id))
 }
 
 pub fn touch(queue: &mut Queue, id: KnoteId) -> Result<()> {
-    let signo = queue.knote(id).ident as i32;
-    signals::watch_again(queue.slot, signo)?;
+    watch(queue, id)?;
     queue.activate(id);
     Ok(())
+}
+
+fn watch(queue: &mut Queue, id: KnoteId) -> Result<()> {
+    let knote = *queue.knote(id);
+    signals::watch(queue.slot, queue.kernel, knote.ident as i32, !knote.is(State::DISABLED))
 }
 
 pub fn detach(queue: &mut Queue, id: KnoteId) {
@@ -47,4 +50,14 @@ pub fn event(queue: &mut Queue, id: KnoteId) -> Option<Report> {
     knote.data = total;
     knote.state.insert(State::ACTIVE);
     Some(Report { data: count, ..Report::default() })
+}
+
+/// After a report, which disables the knote where EV_DISPATCH is set.
+pub fn reported(queue: &mut Queue, id: KnoteId) {
+    let knote = queue.knote(id);
+    knote.state.remove(State::ACTIVE);
+    if knote.sticky.contains(Sticky::DISPATCH) {
+        let signo = knote.ident as i32;
+        signals::rest(queue.slot, queue.kernel, signo);
+    }
 }

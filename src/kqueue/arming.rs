@@ -13,7 +13,7 @@ use crate::errno::{Errno, Result};
 use crate::filter::Filter;
 use crate::platform::descriptors::{self, Generation};
 use crate::platform::front;
-use crate::platform::{Arm, Kind, Place};
+use crate::platform::{Arm, Kind, Place, PLACES};
 
 /// How the kernel is to report a knote.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,11 @@ fn mode(knote: &Knote) -> Mode {
 }
 
 fn arm_of(knote: &Knote) -> Arm {
-    let interest = if knote.filter == Filter::Read { Arm::IN } else { Arm::OUT };
+    let interest = match knote.filter {
+        Filter::Read => Arm::IN,
+        Filter::Except => Arm::PRI,
+        _ => Arm::OUT,
+    };
     Arm::PRESENT
         | match mode(knote) {
             Mode::Off => Arm::empty(),
@@ -50,11 +54,7 @@ fn arm_of(knote: &Knote) -> Arm {
 }
 
 pub fn place_of(knote: &Knote) -> Place {
-    if knote.is(State::SIDE) {
-        Place::Side
-    } else {
-        Place::Main
-    }
+    Place(((knote.state & State::PLACE).bits() >> State::PLACE.bits().trailing_zeros()) as u8)
 }
 
 impl Queue<'_> {
@@ -73,7 +73,7 @@ impl Queue<'_> {
         let Ok(generation) = descriptors::watch(fd, self.slot) else { return false };
         let (slot, kernel) = (self.slot, self.kernel);
         let Some(node) = self.contents.nodes.get(fd) else { return false };
-        for place in [Place::Main, Place::Side] {
+        for place in Place::all() {
             let armed = node.armed(place);
             if armed.contains(Arm::PRESENT) {
                 if kernel.arm(slot, place, fd, node.epoch, armed, armed).is_err() {
@@ -102,7 +102,7 @@ impl Queue<'_> {
     /// The descriptor has been closed: its knotes are gone, and the kernel's items with it.
     pub fn forget(&mut self, fd: i32) {
         let Some(node) = self.contents.nodes.get(fd) else { return };
-        for id in node.knotes() {
+        for id in node.knotes {
             if id != NIL {
                 self.unwatch_file(id);
                 self.free(id);
@@ -166,17 +166,14 @@ impl Queue<'_> {
     fn enter(&mut self, id: KnoteId, fd: i32) {
         let filter = self.contents.knotes[id].filter;
         if let Some(node) = self.contents.nodes.get(fd) {
-            *if filter == Filter::Read { &mut node.read } else { &mut node.write } = id;
+            node.knotes[filter.lane()] = id;
         }
     }
 
     fn leave(&mut self, id: KnoteId, fd: i32) {
         if let Some(node) = self.contents.nodes.get(fd) {
-            if node.read == id {
-                node.read = NIL;
-            }
-            if node.write == id {
-                node.write = NIL;
+            for knote in node.knotes.iter_mut().filter(|knote| **knote == id) {
+                *knote = NIL;
             }
         }
     }
@@ -189,18 +186,20 @@ impl Queue<'_> {
         self.leave(id, fd);
         let (slot, kernel) = (self.slot, self.kernel);
         let Some(node) = self.contents.nodes.get(fd) else { return };
-        if !node.is_empty() {
-            let other = if node.read != NIL { node.read } else { node.write };
+        if let Some(other) = node.knotes.into_iter().find(|&id| id != NIL) {
             // Taking away cannot fail but for a descriptor that is gone, and then there is nothing to take.
             let _ = self.settle(other, false);
             return;
         }
         let once = self.contents.knotes[id].sticky.contains(Sticky::ONESHOT);
-        let silent = node.armed(Place::Main) == Arm::PRESENT && node.armed(Place::Side).is_empty();
+        let silent = Place::all().all(|place| match node.armed(place) {
+            armed if place == Place::MAIN => armed == Arm::PRESENT,
+            armed => armed.is_empty(),
+        });
         if once && silent && front::is_in_front() {
             return;
         }
-        for place in [Place::Main, Place::Side] {
+        for place in Place::all() {
             let _ = kernel.arm(slot, place, fd, node.epoch, node.armed(place), Arm::empty());
         }
         self.contents.nodes.remove(fd);
@@ -217,18 +216,18 @@ impl Queue<'_> {
             return Ok(());
         }
         self.place(mover, &node);
-        let mut wanted = [Arm::empty(); 2];
-        for id in node.knotes() {
+        let mut wanted = [Arm::empty(); PLACES];
+        for id in node.knotes {
             if id != NIL {
                 let knote = &self.contents.knotes[id];
-                wanted[place_of(knote) as usize] |= arm_of(knote);
+                wanted[place_of(knote).0 as usize] |= arm_of(knote);
             }
         }
         let mover = &self.contents.knotes[mover];
         let again = rearm && mode(mover) == Mode::Edge;
         let mut result = Ok(());
-        for place in [Place::Main, Place::Side] {
-            let (armed, wanted) = (node.armed(place), wanted[place as usize]);
+        for place in Place::all() {
+            let (armed, wanted) = (node.armed(place), wanted[place.0 as usize]);
             if armed != wanted || (again && place_of(mover) == place) {
                 match self.kernel.arm(self.slot, place, fd, node.epoch, armed, wanted) {
                     Ok(()) => node.set_armed(place, wanted),
@@ -242,19 +241,28 @@ impl Queue<'_> {
         result
     }
 
-    /// Decides which epoll the mover's item is in. Two knotes share an item only where both are level (2.11,
-    /// 2.15): an edge would be re-reported by the other's.
+    /// Decides which epoll the mover's item is in: it stays where it is, or goes to the first place where it can
+    /// be. Two knotes share an item only where both are level (2.11, 2.15): an edge would be re-reported by the
+    /// other's.
     fn place(&mut self, mover: KnoteId, node: &Node) {
-        let other = if node.read == mover { node.write } else { node.read };
         let knotes = &mut self.contents.knotes;
-        if other == NIL || place_of(&knotes[other]) != place_of(&knotes[mover]) {
+        let others = node.knotes.into_iter().filter(|&id| id != NIL && id != mover);
+        let shares = |one: &Knote, other: &Knote| match (mode(one), mode(other)) {
+            (Mode::Off, _) | (_, Mode::Off) => true,
+            (one, other) => one == Mode::Level && other == Mode::Level,
+        };
+        let fits = |place: Place| {
+            others.clone().all(|other| place_of(&knotes[other]) != place || shares(&knotes[mover], &knotes[other]))
+        };
+        let here = place_of(&knotes[mover]);
+        if fits(here) {
             return;
         }
-        let shares = |knote: &Knote| matches!(mode(knote), Mode::Off | Mode::Level);
-        let alone = mode(&knotes[mover]) == Mode::Off && !shares(&knotes[other])
-            || mode(&knotes[other]) == Mode::Off && !shares(&knotes[mover]);
-        if !alone && !(shares(&knotes[mover]) && shares(&knotes[other])) {
-            knotes[mover].state.toggle(State::SIDE);
+        // There are as many places as knotes, so one fits.
+        if let Some(place) = Place::all().find(|&place| fits(place)) {
+            let bits = u16::from(place.0) << State::PLACE.bits().trailing_zeros();
+            let state = &mut knotes[mover].state;
+            *state = (*state - State::PLACE) | State::from_bits_retain(bits);
         }
     }
 

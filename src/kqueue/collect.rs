@@ -15,9 +15,9 @@ use super::Queue;
 use crate::errno::{Errno, Result};
 use crate::event::*;
 use crate::filter::Report;
-use crate::filter::{self, Filter};
+use crate::filter::{self, Filter, LANES};
 use crate::platform::sys::{self, Uncancelled};
-use crate::platform::{self, Arm, Buffer, Clock, Event, Mask, Place, Source};
+use crate::platform::{Arm, Buffer, Clock, Event, Mask, Place, Source};
 use crate::registry::Slot;
 
 /// How many events one call of the kernel's brings at most.
@@ -78,7 +78,7 @@ fn collect_by<const N: usize>(
             let mut contents = slot.lock()?;
             let mut queue = slot.queue(&mut contents);
             queue.take_turn(&mut turn);
-            let kernel_can_tell = queue.kernel_can_tell() || slot.watches_signals();
+            let kernel_can_tell = queue.kernel_can_tell() || slot.awaits_signals();
             kernel_first = queue.begin(slot, out, kernel_can_tell);
             if out.len() > 0 && !kernel_can_tell {
                 queue.take_wake(&mut buffer);
@@ -196,16 +196,16 @@ impl Queue<'_> {
     }
 
     fn process_all(&mut self, slot: &'static Slot, events: &[Event], out: &mut impl Eventlist) {
-        let mut side = false;
+        let mut sides = 0u8;
         for event in events {
             match event.source() {
-                Source::Descriptor { fd, epoch, mask } => self.process(Place::Main, fd, epoch, mask, out),
+                Source::Descriptor { fd, epoch, mask } => self.process(Place::MAIN, fd, epoch, mask, out),
                 Source::Wake => {
                     self.contents.woken = false;
                     slot.take_triggers(self);
                     self.signals_caught(slot.take_signals());
                 }
-                Source::Side => side = true,
+                Source::Side(place) => sides |= 1 << place.0,
                 Source::Timer(clock) => self.expire(clock),
                 Source::Files => self.files_changed(),
                 Source::Signals => {
@@ -215,20 +215,20 @@ impl Queue<'_> {
                 Source::Tombstone => {}
             }
         }
-        if side {
-            self.process_side(out);
+        for place in Place::all().filter(|place| sides & (1 << place.0) != 0) {
+            self.process_side(place, out);
         }
         self.report_ready(out);
     }
 
-    fn process_side(&mut self, out: &mut impl Eventlist) {
+    fn process_side(&mut self, place: Place, out: &mut impl Eventlist) {
         let mut buffer = Buffer::<SMALL_BATCH>::new();
         loop {
             let before = out.len();
-            let events = self.kernel.side_events(&mut buffer, out.room());
+            let events = self.kernel.side_events(place, &mut buffer, out.room());
             for event in events {
                 if let Source::Descriptor { fd, epoch, mask } = event.source() {
-                    self.process(Place::Side, fd, epoch, mask, out);
+                    self.process(place, fd, epoch, mask, out);
                 }
             }
             if events.len() < SMALL_BATCH || out.room() == 0 || out.len() == before {
@@ -249,15 +249,14 @@ impl Queue<'_> {
         let Some(node) = self.contents.nodes.get(fd) else { return };
         let node = *node;
         self.fired_once(fd, place);
-        let mut came_to_nothing = [NIL; 2];
-        for (index, id) in node.knotes().into_iter().enumerate() {
-            let concerned = if index == 0 { mask.concerns_reading() } else { mask.concerns_writing() };
-            if id == NIL || !concerned || place_of(&self.contents.knotes[id]) != place {
+        let mut came_to_nothing = [NIL; LANES];
+        for (lane, id) in node.knotes.into_iter().enumerate() {
+            if id == NIL || !concerns(mask, lane) || place_of(&self.contents.knotes[id]) != place {
                 continue;
             }
             let knote = self.contents.knotes[id];
             if knote.is(State::DISABLED | State::NEVER) {
-                came_to_nothing[index] = id;
+                came_to_nothing[lane] = id;
                 continue;
             }
             let told = self.is_told(&knote, out);
@@ -270,10 +269,10 @@ impl Queue<'_> {
             }
             match self.evaluate(id, Some(mask)) {
                 Some(report) => self.deliver(id, report, out),
-                None => came_to_nothing[index] = id,
+                None => came_to_nothing[lane] = id,
             }
         }
-        if came_to_nothing != [NIL; 2] {
+        if came_to_nothing != [NIL; LANES] {
             self.came_to_nothing(place, fd, came_to_nothing);
         }
     }
@@ -282,7 +281,7 @@ impl Queue<'_> {
     /// that. Disabled knotes are disarmed. Where the kernel insists (it may be that another thread has read the
     /// data), or the item was armed for once, it is armed for edges until the knote has something to report.
     #[cold]
-    fn came_to_nothing(&mut self, place: Place, fd: i32, knotes: [KnoteId; 2]) {
+    fn came_to_nothing(&mut self, place: Place, fd: i32, knotes: [KnoteId; LANES]) {
         let Some(node) = self.contents.nodes.get(fd) else { return };
         let armed = node.armed(place);
         let mut mover = NIL;
@@ -292,8 +291,8 @@ impl Queue<'_> {
                 mover = id;
                 continue;
             }
-            let write = knote.filter == Filter::Write;
-            if !platform::insists(fd, write) && armed != Arm::PRESENT {
+            let write = matches!(knote.filter, Filter::Write | Filter::Empty);
+            if !filter::insists(knote.filter, fd) && armed != Arm::PRESENT {
                 continue;
             }
             if !knote.is(State::QUIET) && !armed.contains(Arm::EDGE) {
@@ -382,7 +381,7 @@ impl Queue<'_> {
             self.contents.knotes[id].state.insert(State::DISABLED);
             return;
         }
-        if knote.filter == Filter::Write {
+        if matches!(knote.filter, Filter::Write | Filter::Empty) {
             self.contents.knotes[id].state.remove(State::TICK);
         }
         if knote.is(State::QUIET) {
@@ -394,7 +393,19 @@ impl Queue<'_> {
     }
 }
 
+/// Do these events of the kernel's concern the knote of that filter?
+#[inline]
+fn concerns(mask: Mask, lane: usize) -> bool {
+    if lane == Filter::Read.lane() {
+        mask.concerns_reading()
+    } else if lane == Filter::Except.lane() {
+        mask.concerns_exceptions()
+    } else {
+        mask.concerns_writing()
+    }
+}
+
 /// Will the kernel report the item again as long as it is ready?
 fn is_level(armed: Arm) -> bool {
-    armed.intersects(Arm::IN | Arm::OUT) && !armed.intersects(Arm::EDGE | Arm::ONCE)
+    armed.intersects(Arm::IN | Arm::OUT | Arm::PRI) && !armed.intersects(Arm::EDGE | Arm::ONCE)
 }

@@ -35,8 +35,8 @@ bitflags! {
         const ACTIVE = 1 << 3;
         /// Reported whatever the condition: EV_FORCEONESHOT.
         const FORCED = 1 << 4;
-        /// Its epoll item is in the nested epoll.
-        const SIDE = 1 << 5;
+        /// Two bits: which of the kernel's places its item is in.
+        const PLACE = 3 << 10;
         /// The kernel calls it ready and the filter does not: it is armed for edges until that changes.
         const QUIET = 1 << 6;
         /// It never can be ready: the wrong end of a pipe.

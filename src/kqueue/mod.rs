@@ -99,7 +99,7 @@ impl Queue<'_> {
         let fd = i32::try_from(ident).ok()?;
         self.refresh(fd);
         let node = self.contents.nodes.get(fd)?;
-        let id = if filter == Filter::Read { node.read } else { node.write };
+        let id = node.knotes[filter.lane()];
         (id != NIL).then_some(id)
     }
 

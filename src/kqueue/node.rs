@@ -1,31 +1,31 @@
-//! Nodes: what a queue knows of one descriptor, for the knotes of READ and WRITE on it together.
+//! Nodes: what a queue knows of one descriptor, for all knotes on it together.
 //!
 //! A sparse array of pages, so that a descriptor's number does not matter: 19,999 costs what 5 does.
 
 use super::knote::{KnoteId, NIL};
 use crate::errno::{Errno, Result};
+use crate::filter::LANES;
 use crate::platform::descriptors::Generation;
-use crate::platform::{Arm, Kind, Place};
+use crate::platform::{Arm, Kind, Place, PLACES};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
-    pub read: KnoteId,
-    pub write: KnoteId,
+    /// By filter.
+    pub knotes: [KnoteId; LANES],
     /// Tells this use of the number from earlier ones in events of the kernel that come late; 0: no node. For a
     /// file, which has no events: who it is (device and inode, mixed).
     pub epoch: u32,
     pub generation: Generation,
-    armed: [Arm; 2],
+    armed: [Arm; PLACES],
     pub kind: Kind,
 }
 
 impl Node {
     const NONE: Node = Node {
-        read: NIL,
-        write: NIL,
+        knotes: [NIL; LANES],
         epoch: 0,
         generation: Generation::DOUBT,
-        armed: [Arm::empty(); 2],
+        armed: [Arm::empty(); PLACES],
         kind: Kind::Unknown,
     };
 
@@ -33,22 +33,14 @@ impl Node {
         Node { epoch, generation, ..Node::NONE }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.read == NIL && self.write == NIL
-    }
-
     #[inline]
     pub fn armed(&self, place: Place) -> Arm {
-        self.armed[place as usize]
+        self.armed[place.0 as usize]
     }
 
     #[inline]
     pub fn set_armed(&mut self, place: Place, arm: Arm) {
-        self.armed[place as usize] = arm;
-    }
-
-    pub fn knotes(&self) -> [KnoteId; 2] {
-        [self.read, self.write]
+        self.armed[place.0 as usize] = arm;
     }
 }
 

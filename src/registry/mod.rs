@@ -37,9 +37,9 @@ pub struct Slot {
     /// Counts the queues that lived here.
     birth: AtomicU32,
     kernel: Poller,
-    /// Signals caught and not yet looked at, a bit each; and those that are watched.
+    /// Signals caught and not yet looked at, a bit each; and those of enabled knotes.
     signals: AtomicU64,
-    watched_signals: AtomicU64,
+    awaited_signals: AtomicU64,
     /// Left by handlers that could not wait for the lock.
     triggers: Triggers,
     /// Something is to be looked at that the kernel does not tell of.
@@ -87,7 +87,7 @@ impl Slot {
             birth: AtomicU32::new(0),
             kernel: Poller::new(),
             signals: AtomicU64::new(0),
-            watched_signals: AtomicU64::new(0),
+            awaited_signals: AtomicU64::new(0),
             triggers: Triggers::new(),
             attention: AtomicBool::new(false),
             contents: Mutex::new(Contents::new()),
@@ -165,8 +165,8 @@ impl Slot {
         self.signals.swap(0, SeqCst)
     }
 
-    pub fn watches_signals(&'static self) -> bool {
-        self.watched_signals.load(Relaxed) != 0
+    pub fn awaits_signals(&'static self) -> bool {
+        self.awaited_signals.load(Relaxed) != 0
     }
 
     /// At the end of a call: the descriptor must poll readable if something is ready, and not if nothing is.
@@ -355,7 +355,8 @@ fn bury(slot: &'static Slot, open: bool) -> Option<Burial> {
             sys::nap(NAP);
         }
     }
-    signals::forget(slot.index, slot.watched_signals.swap(0, SeqCst));
+    signals::forget(slot.index);
+    slot.awaited_signals.store(0, SeqCst);
     let burial = Burial { slot, _hold: births::hold() };
     slot.kernel.close_helpers();
     Some(burial)
@@ -427,7 +428,7 @@ pub fn signal_arrived(slot: u32, signo: i32) {
     }
 }
 
-/// Which signals the queue in `slot` watches, as bits: set before the handler is, cleared after.
-pub fn watched_signals(slot: u32) -> Option<&'static AtomicU64> {
-    self::slot(slot).map(|slot| &slot.watched_signals)
+/// Which signals an enabled knote of the queue in `slot` is for, as bits: the set of its signalfd.
+pub fn awaited_signals(slot: u32) -> Option<&'static AtomicU64> {
+    self::slot(slot).map(|slot| &slot.awaited_signals)
 }

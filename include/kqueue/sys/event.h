@@ -45,6 +45,12 @@ extern "C" {
 /* Event ident (any number) of the program's own, fired by NOTE_TRIGGER. */
 #define EVFILT_USER (-11)
 
+/* Descriptor ident has sent all that was written to it: its send buffer is empty. */
+#define EVFILT_EMPTY (-13)
+
+/* Descriptor ident has something exceptional: urgent data, with NOTE_OOB. */
+#define EVFILT_EXCEPT (-17)
+
 /* Add the event, or change the one that is there; enables it unless EV_DISABLE is given. */
 #define EV_ADD 0x0001
 
@@ -92,6 +98,9 @@ extern "C" {
 
 /* EVFILT_READ on a regular file: always ready, at its end too. */
 #define NOTE_FILE_POLL 0x0002
+
+/* EVFILT_EXCEPT: urgent data is pending. */
+#define NOTE_OOB 0x0002
 
 /* EVFILT_USER: leave the event's flags as they are. */
 #define NOTE_FFNOP 0x00000000

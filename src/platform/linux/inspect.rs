@@ -7,7 +7,7 @@
 use super::poller::Mask;
 use super::sys;
 use crate::errno::Errno;
-use libc::{c_int, POLLIN, POLLOUT};
+use libc::{c_int, POLLIN, POLLOUT, POLLPRI};
 
 const POLLRDHUP: i16 = libc::POLLRDHUP;
 
@@ -345,12 +345,34 @@ fn connection_error(fd: i32, kind: Kind) -> u32 {
     error as u32
 }
 
-/// Does the kernel go on calling the descriptor readable, or writable?
-pub fn insists(fd: i32, write: bool) -> bool {
-    if write {
-        Mask(sys::poll(fd, POLLOUT)).concerns_writing()
+/// Everything that the kernel says of the descriptor now.
+pub fn ask(fd: i32) -> Mask {
+    Mask(sys::poll(fd, POLLIN | POLLRDHUP | POLLOUT | POLLPRI))
+}
+
+/// Is urgent data pending, or whatever else the system calls exceptional?
+pub fn exceptional(fd: i32, seen: Option<Mask>) -> Status {
+    let mask = seen.unwrap_or_else(|| ask(fd));
+    if mask.has(Mask::PRI) {
+        Status::ready(0)
     } else {
-        Mask(sys::poll(fd, POLLIN | POLLRDHUP)).concerns_reading()
+        Status::NOT_READY
+    }
+}
+
+/// Has everything that was written been taken, by the peer's system or by the reader?
+pub fn emptied(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
+    let status = writable(fd, kind, seen);
+    if !status.ready || status.eof {
+        return status;
+    }
+    let left = match *kind {
+        Kind::PipeWriter | Kind::PipeBoth => sys::ioctl_int(fd, libc::FIONREAD),
+        _ => sys::ioctl_int(fd, libc::TIOCOUTQ),
+    };
+    match left {
+        Ok(bytes) if bytes > 0 => Status::NOT_READY,
+        _ => Status::ready(0),
     }
 }
 

@@ -18,7 +18,7 @@ use bitflags::bitflags;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::*};
 use libc::{
-    epoll_event, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP, EPOLL_CTL_ADD,
+    epoll_event, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EPOLL_CTL_ADD,
     EPOLL_CTL_DEL, EPOLL_CTL_MOD,
 };
 
@@ -31,6 +31,7 @@ bitflags! {
         const EDGE = 4;
         const ONCE = 8;
         const PRESENT = 16;
+        const PRI = 32;
     }
 }
 
@@ -43,22 +44,38 @@ impl Arm {
         if self.contains(Arm::OUT) {
             events |= EPOLLOUT as u32;
         }
+        if self.contains(Arm::PRI) {
+            events |= EPOLLPRI as u32;
+        }
         if self.contains(Arm::EDGE) {
             events |= EPOLLET as u32;
         }
         // An empty mask still reports ERR and HUP, for ever; ONESHOT holds it to once.
-        if self.contains(Arm::ONCE) || events & (EPOLLIN | EPOLLOUT) as u32 == 0 {
+        if self.contains(Arm::ONCE) || events & (EPOLLIN | EPOLLOUT | EPOLLPRI) as u32 == 0 {
             events |= EPOLLONESHOT as u32;
         }
         events
     }
 }
 
-/// Which of the two epolls an item is in.
+/// Which epoll an item is in: the queue's own, or one of those nested in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
-    Main,
-    Side,
+pub struct Place(pub u8);
+
+/// As many as a descriptor has knotes.
+pub const PLACES: usize = 4;
+
+impl Place {
+    pub const MAIN: Place = Place(0);
+
+    pub fn all() -> impl Iterator<Item = Place> {
+        (0..PLACES as u8).map(Place)
+    }
+
+    /// Which of the nested ones.
+    fn side(self) -> Option<usize> {
+        usize::from(self.0).checked_sub(1)
+    }
 }
 
 /// Whose time a timer follows.
@@ -86,7 +103,7 @@ impl Clock {
 /// Keys of the helpers' items: no descriptor has such a number.
 const TAG: u32 = 1 << 31;
 const WAKE: u64 = (TAG | 1) as u64;
-const SIDE: u64 = (TAG | 2) as u64;
+const SIDE: u64 = (TAG | 16) as u64;
 const TIMERS: u64 = (TAG | 4) as u64;
 const FILES: u64 = (TAG | 8) as u64;
 const SIGNALS: u64 = (TAG | 9) as u64;
@@ -99,7 +116,7 @@ const SILENT: i32 = EPOLLET;
 pub enum Source {
     Descriptor { fd: i32, epoch: u32, mask: Mask },
     Wake,
-    Side,
+    Side(Place),
     Timer(Clock),
     Files,
     Signals,
@@ -115,6 +132,7 @@ impl Mask {
     pub const OUT: u32 = EPOLLOUT as u32;
     pub const RDHUP: u32 = EPOLLRDHUP as u32;
     pub const HUP: u32 = EPOLLHUP as u32;
+    pub const PRI: u32 = EPOLLPRI as u32;
     pub const ERR: u32 = EPOLLERR as u32;
 
     #[inline]
@@ -125,6 +143,11 @@ impl Mask {
     #[inline]
     pub fn concerns_reading(self) -> bool {
         self.has(Mask::IN | Mask::RDHUP | Mask::HUP | Mask::ERR)
+    }
+
+    #[inline]
+    pub fn concerns_exceptions(self) -> bool {
+        self.has(Mask::PRI | Mask::HUP | Mask::ERR)
     }
 
     #[inline]
@@ -143,10 +166,10 @@ impl Event {
         let (key, mask) = (self.0.u64, Mask(self.0.events));
         match key {
             WAKE => Source::Wake,
-            SIDE => Source::Side,
             FILES => Source::Files,
             SIGNALS => Source::Signals,
             TOMBSTONE => Source::Tombstone,
+            key if key & !3 == SIDE => Source::Side(Place((key & 3) as u8)),
             key if key & !1 == TIMERS => Source::Timer(CLOCKS[(key & 1) as usize]),
             key => Source::Descriptor { fd: key as u32 as i32, epoch: (key >> 32) as u32, mask },
         }
@@ -166,7 +189,7 @@ impl<const N: usize> Buffer<N> {
 pub struct Poller {
     epoll: AtomicI32,
     wake: AtomicI32,
-    side: AtomicI32,
+    sides: [AtomicI32; PLACES - 1],
     inotify: AtomicI32,
     signals: AtomicI32,
     timers: [AtomicI32; 2],
@@ -184,7 +207,7 @@ impl Poller {
         Poller {
             epoll: AtomicI32::new(-1),
             wake: AtomicI32::new(-1),
-            side: AtomicI32::new(-1),
+            sides: [const { AtomicI32::new(-1) }; PLACES - 1],
             inotify: AtomicI32::new(-1),
             signals: AtomicI32::new(-1),
             timers: [const { AtomicI32::new(-1) }; 2],
@@ -204,10 +227,12 @@ impl Poller {
     }
 
     /// The helpers, with what their items are armed for and their keys.
-    fn helpers(&self) -> [(&AtomicI32, i32, u64); 6] {
+    fn helpers(&self) -> [(&AtomicI32, i32, u64); 8] {
         [
             (&self.wake, EPOLLIN | EPOLLET, WAKE),
-            (&self.side, EPOLLIN, SIDE),
+            (&self.sides[0], EPOLLIN, SIDE | 1),
+            (&self.sides[1], EPOLLIN, SIDE | 2),
+            (&self.sides[2], EPOLLIN, SIDE | 3),
             (&self.inotify, EPOLLIN, FILES),
             (&self.signals, EPOLLIN, SIGNALS),
             (&self.timers[0], EPOLLIN | EPOLLET, TIMERS),
@@ -319,19 +344,19 @@ impl Poller {
 
     #[inline]
     fn epoll_of(&self, place: Place) -> i32 {
-        match place {
-            Place::Main => self.epoll.load(Relaxed),
-            Place::Side => self.side.load(Relaxed),
+        match place.side() {
+            None => self.epoll.load(Relaxed),
+            Some(side) => self.sides[side].load(Relaxed),
         }
     }
 
     /// Makes the kernel's item for `fd` what it should be: adds, changes or removes it.
     pub fn arm(&self, slot: u32, place: Place, fd: i32, epoch: u32, armed: Arm, wanted: Arm) -> Result<()> {
-        if place == Place::Side && self.side.load(Relaxed) < 0 {
+        if let Some(side) = place.side().filter(|&side| self.sides[side].load(Relaxed) < 0) {
             if !wanted.contains(Arm::PRESENT) {
                 return Ok(());
             }
-            self.helper(&self.side, slot, EPOLLIN, SIDE, sys::epoll_create)?;
+            self.helper(&self.sides[side], slot, EPOLLIN, SIDE | u64::from(place.0), sys::epoll_create)?;
         }
         let epoll = self.epoll_of(place);
         let key = (u64::from(epoch) << 32) | u64::from(fd as u32);
@@ -349,7 +374,8 @@ impl Poller {
 
     /// `fd` is about to be closed: its items go, whoever else holds the file open. Takes no lock.
     pub fn forget(&self, fd: i32) {
-        for epoll in [self.epoll.load(SeqCst), self.side.load(SeqCst)] {
+        for epoll in core::iter::once(&self.epoll).chain(&self.sides) {
+            let epoll = epoll.load(SeqCst);
             if epoll >= 0 {
                 let _ = sys::epoll_ctl(epoll, EPOLL_CTL_DEL, fd, 0, 0);
             }
@@ -370,9 +396,9 @@ impl Poller {
         sys::epoll_wait(self.descriptor(), &mut buffer.0[..room], timeout, mask, cancel).map(events)
     }
 
-    /// What the nested epoll has.
-    pub fn side_events<'a, const N: usize>(&self, buffer: &'a mut Buffer<N>, room: usize) -> &'a [Event] {
-        let side = self.side.load(Relaxed);
+    /// What a nested epoll has.
+    pub fn side_events<'a, const N: usize>(&self, place: Place, buffer: &'a mut Buffer<N>, room: usize) -> &'a [Event] {
+        let side = self.epoll_of(place);
         if side < 0 {
             return &[];
         }
@@ -526,9 +552,9 @@ impl Poller {
 fn name_of(key: u64) -> &'static [u8] {
     match key {
         WAKE => b"anon_inode:[eventfd]",
-        SIDE => b"anon_inode:[eventpoll]",
         FILES => b"anon_inode:inotify",
         SIGNALS => b"anon_inode:[signalfd]",
+        key if key & !3 == SIDE => b"anon_inode:[eventpoll]",
         _ => b"anon_inode:[timerfd]",
     }
 }

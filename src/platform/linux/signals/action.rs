@@ -63,6 +63,13 @@ impl Action {
         action
     }
 
+    /// Does the kernel discard the signal?
+    pub(super) fn ignores(&self, signo: c_int) -> bool {
+        self.handler == libc::SIG_IGN
+            || self.handler == libc::SIG_DFL
+                && matches!(signo, libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH)
+    }
+
     /// Are the two the same to the kernel?
     pub(super) fn same(&self, other: &Action) -> bool {
         self.handler == other.handler

@@ -84,8 +84,8 @@ pub(super) unsafe extern "C-unwind" fn entered(index: usize, arrival: &Arrival) 
     };
     match handler {
         libc::SIG_DFL | libc::SIG_IGN if arrival.is_fault() => die_of_fault(arrival),
+        libc::SIG_IGN | libc::SIG_DFL if !watched => unwatched_action(signo, disposition, handler),
         libc::SIG_IGN => {}
-        libc::SIG_DFL if !watched => default_action(signo, disposition),
         libc::SIG_DFL if matches!(signo, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU) => stop(signo),
         libc::SIG_DFL => {}
         handler => {
@@ -128,11 +128,13 @@ fn unwatched_handler(signo: c_int, disposition: &Disposition, own: bool) -> usiz
     handler
 }
 
-/// Nothing is watched: the default is installed for good and the signal sent again.
-fn default_action(signo: c_int, disposition: &Disposition) {
+/// Nothing is watched: what the program wants is installed for good, and the signal sent again to the default.
+fn unwatched_action(signo: c_int, disposition: &Disposition, handler: usize) {
     // Accepted for this signal before.
-    let _ = exchange(signo, Some(&Action::new(libc::SIG_DFL, disposition.flags(), 0)));
-    send_again(signo, core::ptr::null_mut());
+    let _ = exchange(signo, Some(&Action::new(handler, disposition.flags(), 0)));
+    if handler == libc::SIG_DFL {
+        send_again(signo, core::ptr::null_mut());
+    }
 }
 
 /// Stops the process as the signal does by default, and watches on when it continues.

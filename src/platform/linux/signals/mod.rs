@@ -37,7 +37,7 @@
 //! which is met again inside the handler that it called returns, else the two would call one another for ever.
 //!
 //! **Together with the signalfd** (the queue's): it is level-triggered and in the kqueue's epoll, with a mask of
-//! what the kqueue wants. Readable, it means that some wanted signal is pending for this thread or the process.
+//! what its enabled knotes want. Readable, it means that some wanted signal is pending for this thread or the process.
 //! `take_blocked` takes what the calling thread blocks, and records it exactly as the handler does, so that
 //! other kqueues get it too and `recorded` is the one count there is. What the thread does not block it leaves
 //! alone: the handler is about to run, here or in another thread, and would be cheated of it.
@@ -69,7 +69,6 @@ use crate::errno::{Errno, Result};
 use crate::registry;
 use core::sync::atomic::Ordering::SeqCst;
 use libc::c_int;
-use mask::bits;
 
 pub use action::Action;
 pub use mask::{bit, set_of, thread_blocks};
@@ -97,38 +96,42 @@ pub fn check(ident: usize) -> Result<()> {
     }
 }
 
-/// The queue in `slot` wants the signal. `EBADF`, `ENOMEM`, `EMFILE`.
-pub fn watch(slot: u32, kernel: &Poller, signo: c_int) -> Result<()> {
-    let Some(watched) = registry::watched_signals(slot) else { return Err(Errno::EBADF) };
-    let before = watched.fetch_or(bit(signo), SeqCst);
-    let result = kernel.set_signals(slot, before | bit(signo)).and_then(|()| watching::begin(slot, signo));
-    if result.is_err() {
-        watched.store(before, SeqCst);
-        let _ = kernel.set_signals(slot, before);
-    }
-    result
+/// The queue in `slot` wants the signal from now on, and `awaits` it or not: while its event is disabled, one
+/// that the program blocks stays where it is, and wakes nobody (7.1). Said again, it is made sure that our handler
+/// still is the installed one: a program whose sigaction() is not ours may have replaced it; it is then chained
+/// anew. `ENOMEM`, `EMFILE`.
+pub fn watch(slot: u32, kernel: &Poller, signo: c_int, awaits: bool) -> Result<()> {
+    watching::begin(slot, signo)?;
+    set_awaited(slot, kernel, signo, awaits)
 }
 
-/// Says again that the signal is wanted: the program may have installed a handler round us.
-pub fn watch_again(slot: u32, signo: c_int) -> Result<()> {
-    watching::begin(slot, signo)
+/// The event of the queue in `slot` was disabled by its own report.
+pub fn rest(slot: u32, kernel: &Poller, signo: c_int) {
+    // Taking a signal out of the set of a signalfd cannot fail.
+    let _ = set_awaited(slot, kernel, signo, false);
 }
 
 /// The queue wants it no more.
 pub fn unwatch(slot: u32, kernel: &Poller, signo: c_int) {
     watching::end(slot, signo);
-    if let Some(watched) = registry::watched_signals(slot) {
-        let rest = watched.fetch_and(!bit(signo), SeqCst) & !bit(signo);
-        // Taking a signal out of the set of a signalfd cannot fail.
-        let _ = kernel.set_signals(slot, rest);
-    }
+    rest(slot, kernel, signo);
 }
 
-/// The queue is closed: it wants none of them any more.
-pub fn forget(slot: u32, watched: u64) {
-    for at in bits(watched) {
-        watching::end(slot, at as c_int + 1);
+/// The queue is closed: it wants none any more.
+pub fn forget(slot: u32) {
+    watching::end_every(slot);
+}
+
+/// Puts a signal into the set of the queue's signalfd, or takes it out.
+fn set_awaited(slot: u32, kernel: &Poller, signo: c_int, awaits: bool) -> Result<()> {
+    let Some(awaited) = registry::awaited_signals(slot) else { return Err(Errno::EBADF) };
+    let before = awaited.load(SeqCst);
+    let after = if awaits { before | bit(signo) } else { before & !bit(signo) };
+    if after != before {
+        kernel.set_signals(slot, after)?;
+        awaited.store(after, SeqCst);
     }
+    Ok(())
 }
 
 /// In the child of a fork: nothing is watched and nothing has come.

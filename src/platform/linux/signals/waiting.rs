@@ -17,8 +17,8 @@ use libc::c_int;
 /// A signalfd gives the signals of its whole mask. Where the thread blocks only some of them, those alone are
 /// fetched with sigtimedwait: the others belong to a handler.
 pub fn take_blocked(slot: u32, kernel: &Poller) -> u64 {
-    let watched = registry::watched_signals(slot).map_or(0, |watched| watched.load(SeqCst));
-    let blocked = thread_blocks() & watched;
+    let awaited = registry::awaited_signals(slot).map_or(0, |awaited| awaited.load(SeqCst));
+    let blocked = thread_blocks() & awaited;
     let mut taken = 0;
     let take = |signo: c_int| {
         taken |= bit(signo);
@@ -26,7 +26,7 @@ pub fn take_blocked(slot: u32, kernel: &Poller) -> u64 {
     };
     match blocked {
         0 => {}
-        _ if blocked == watched => read_all(kernel.signalfd(), take),
+        _ if blocked == awaited => read_all(kernel.signalfd(), take),
         _ => fetch_all(blocked, take),
     }
     taken

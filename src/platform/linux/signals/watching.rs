@@ -3,7 +3,7 @@
 use super::action::is_function;
 use super::disposition::{disposition_of, program_form, watched_form};
 use super::exchange::{exchange, exchange_raw, replace};
-use super::mask::{bit, bits, set_of, SIGNALS};
+use super::mask::{bit, bits, is_pending, set_of, SIGNALS};
 use super::{sys, wants};
 use crate::errno::{Errno, Result};
 use crate::platform::lock::Mutex;
@@ -74,7 +74,10 @@ fn settle(signo: c_int) -> Result<()> {
         })
     } else {
         replace(signo, |installed| {
-            Ok(disposition_of(installed.handler).map(|disposition| disposition.shown(signo, installed)))
+            let program = disposition_of(installed.handler).map(|disposition| disposition.shown(signo, installed));
+            // To ignore a signal discards what is pending of it, which the program may still want to sigwait() for.
+            // The entry stays for that; it puts the disposition back when the signal comes.
+            Ok(program.filter(|program| !program.ignores(signo) || !is_pending(signo)))
         })?;
         WATCHED.fetch_and(!bit(signo), SeqCst);
         Ok(())
@@ -120,6 +123,13 @@ pub(super) fn end(slot: u32, signo: c_int) {
                 let _ = settle(signo);
             }
         });
+    }
+}
+
+/// The kqueue in `slot` wants none any more.
+pub(super) fn end_every(slot: u32) {
+    for at in bits(WATCHED.load(SeqCst)) {
+        end(slot, at as c_int + 1);
     }
 }
 
