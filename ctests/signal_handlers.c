@@ -212,7 +212,7 @@ struct reader {
     int fd;
     ssize_t result;
     int error;
-    atomic_int done;
+    atomic_int done, release;
 };
 
 static void *read_one(void *argument)
@@ -222,6 +222,9 @@ static void *read_one(void *argument)
     reader->result = read(reader->fd, &byte, 1);
     reader->error = errno;
     reader->done = 1;
+    /* A thread that has ended gets no signal. */
+    while (!reader->release)
+        usleep(1000);
     return NULL;
 }
 
@@ -241,6 +244,7 @@ static int read_with_signals(int kq)
         EXPECT_SIGNAL(kq, SIGUSR1, 1);
     }
     put(fds[1], 1);
+    reader.release = 1;
     join(&thread);
     if (reader.result == -1)
         return reader.error;

@@ -2,6 +2,7 @@
 //!
 //! The floors, each calling only those below it:
 //!
+//! - `event`: the C types and constants, which every floor speaks in;
 //! - `abi`: the exported C functions: argument checks and errno;
 //! - `registry`: from a descriptor to its queue; close and fork;
 //! - `kqueue`: one queue: applies changes, collects events;
@@ -10,7 +11,6 @@
 
 pub mod abi;
 mod errno;
-#[path = "abi/event.rs"]
 pub mod event;
 mod filter;
 mod kqueue;

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const HEADER: &str = "include/kqueue/sys/event.h";
-const SOURCES: [&str; 2] = ["src/abi/event.rs", "src/abi/queue.rs"];
+const SOURCES: [&str; 2] = ["src/event.rs", "src/abi/queue.rs"];
 
 /// The values of the C library (SEMANTICS 11), and of ours that it lacks, for what this build implements.
 const VALUES: &[(&str, i64)] = &[

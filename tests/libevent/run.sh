@@ -27,7 +27,7 @@ BUDGET=${BUDGET:-330}
 
 # A test that says nothing for this long is hung. tinytest's own alarm ends most at 30 s, but not the tests that
 # catch SIGALRM themselves.
-QUIET=45
+QUIET=35
 
 # A failure is run again alone this often: only if it passes every time was the first failure the machine's load.
 AGAIN=3

@@ -5,7 +5,7 @@
 //! socket's error above all is worked out from the state of the connection, never taken (3.3).
 
 use super::poller::Mask;
-use super::sys;
+use super::{births, sys};
 use crate::errno::Errno;
 use libc::{c_int, POLLIN, POLLOUT, POLLPRI};
 
@@ -322,6 +322,7 @@ fn gave_up(fd: i32, info: &TcpInfo) -> bool {
     if patience > 0 && attempts > 0 && info.last_ack >= patience {
         return true;
     }
+    let _no_fork = births::hold();
     let limit = sys::read_number(c"/proc/sys/net/ipv4/tcp_retries2").unwrap_or(DEFAULT_ATTEMPTS);
     attempts * 3 >= limit.max(1) * 2 || u32::from(info.probes) >= option(libc::TCP_KEEPCNT, u32::MAX).max(1)
 }

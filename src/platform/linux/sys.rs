@@ -446,13 +446,12 @@ pub fn is_epoll(fd: c_int, other: c_int) -> bool {
     epoll_ctl(fd, libc::EPOLL_CTL_MOD, other, 0, 0) == Err(Errno::ENOENT)
 }
 
-/// The number in a small file of /proc.
+/// The number in a small file of /proc. The caller keeps other threads from forking meanwhile.
 pub fn read_number(path: &core::ffi::CStr) -> Option<u32> {
     let mut text = [0u8; 16];
     // SAFETY: the path ends in a NUL, the buffer's length is given, and the descriptor is closed where it was
     // opened.
     let n = unsafe {
-        let _hold = super::births::hold();
         let fd = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
         if fd == -1 {
             return None;
