@@ -95,7 +95,7 @@ fn programs_link_by_pkg_config() {
 fn archive_links_beside_another_rust_archive() {
     let other = Path::new(TMP).join("libother.a");
     let source = Path::new(TMP).join("other.rs");
-    fs::write(&source, "#[no_mangle]\npub extern \"C\" fn other() -> i32 {\n    std::panic::catch_unwind(|| vec![1, 2].len() as i32).unwrap_or(0)\n}\n").unwrap();
+    fs::write(&source, OTHER).unwrap();
     output(
         env::var("RUSTC").as_deref().unwrap_or("rustc"),
         &["--crate-type=staticlib", "-O", "-o", path(&other), path(&source)],
@@ -130,6 +130,14 @@ fn uninstall_removes_what_install_placed() {
     make(&[&["uninstall"], &variables[..]].concat());
     assert_eq!(files(&root), BTreeSet::new());
 }
+
+/// It unwinds, so that two of the language's run-time systems are at work.
+const OTHER: &str = r#"
+#[no_mangle]
+pub extern "C" fn other() -> i32 {
+    std::panic::catch_unwind(|| std::panic::resume_unwind(Box::new(2i32))).map_or_else(|two| *two.downcast().unwrap(), |()| 0)
+}
+"#;
 
 /// A kqueue is made, a timer fires, and a forked child finds the number closed (10.3).
 const PROGRAM: &str = r#"

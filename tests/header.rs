@@ -1,4 +1,4 @@
-//! The header: made from src/abi/, committed, and fit for every C and C++ that a program may be written in.
+//! The header: made from SOURCES, committed, and fit for every C and C++ that a program may be written in.
 //!
 //! `UPDATE_HEADER=1 cargo test --test header` writes it anew.
 
@@ -66,7 +66,7 @@ static COMMITTED: LazyLock<String> = LazyLock::new(|| {
     fs::read_to_string(&path).unwrap()
 });
 
-/// The committed header is what src/abi/ says.
+/// The committed header is what the sources say.
 #[test]
 fn header_is_generated_from_the_source() {
     let committed = COMMITTED.as_str();
@@ -74,7 +74,7 @@ fn header_is_generated_from_the_source() {
     let line = committed.lines().zip(generated.lines()).position(|(a, b)| a != b);
     assert!(
         committed == generated,
-        "{HEADER} is not what src/abi/ says (first difference: line {}): run UPDATE_HEADER=1 cargo test --test header",
+        "{HEADER} is not what the sources say (first difference: line {}): run UPDATE_HEADER=1 cargo test --test header",
         line.unwrap_or(committed.lines().count().min(generated.lines().count())) + 1
     );
 }
@@ -188,7 +188,7 @@ int main(void)
     }
 }
 
-/// What cbindgen makes of src/abi/, but for two things that it has no setting for: numbers are as the
+/// What cbindgen makes of the sources, but for two things that it has no setting for: numbers are as the
 /// source writes them (it writes 0xC0000000 as 3221225472) and negative ones in parentheses, and a comment
 /// takes one line, without Markdown.
 fn generate() -> String {

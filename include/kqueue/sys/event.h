@@ -2,8 +2,8 @@
 /*
  * kqueue(2) and kevent(2): the kernel event notification of the BSDs, from libkqueue.
  *
- * Generated from src/abi/ by cbindgen: do not edit. Only what this build implements is defined here,
- * so that a program can test for a filter, flag or note with #ifdef.
+ * Generated from src/event.rs and src/abi/queue.rs by cbindgen: do not edit. Only what this build implements is
+ * defined here, so that a program can test for a filter, flag or note with #ifdef.
  */
 #ifndef LIBKQUEUE_SYS_EVENT_H
 #define LIBKQUEUE_SYS_EVENT_H
