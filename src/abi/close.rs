@@ -145,6 +145,18 @@ pub unsafe extern "C-unwind" fn closedir(directory: *mut DIR) -> c_int {
     result
 }
 
+/// Closes the stream's descriptor, and may put the new file on the same number.
+///
+/// # Safety
+/// `stream` is an open stream.
+unsafe fn reopen(stream: *mut FILE, call: impl FnOnce() -> *mut FILE) -> *mut FILE {
+    // SAFETY: the caller's promise.
+    let watched = begin(unsafe { next::fileno(stream) });
+    let result = call();
+    watched.end(true);
+    result
+}
+
 /// `freopen(3)`.
 ///
 /// # Safety
@@ -152,7 +164,24 @@ pub unsafe extern "C-unwind" fn closedir(directory: *mut DIR) -> c_int {
 #[no_mangle]
 pub unsafe extern "C-unwind" fn freopen(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE {
     // SAFETY: the caller's promise.
-    let (watched, result) = unsafe { (begin(next::fileno(stream)), next::freopen(path, mode, stream)) };
-    watched.end(true);
+    unsafe { reopen(stream, || next::freopen(path, mode, stream)) }
+}
+
+/// `freopen` where `off_t` has 64 bits, as programs built with `_FILE_OFFSET_BITS=64` call it.
+///
+/// # Safety
+/// As libc's: `stream` is an open stream.
+#[no_mangle]
+pub unsafe extern "C-unwind" fn freopen64(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE {
+    // SAFETY: the caller's promise.
+    unsafe { reopen(stream, || next::freopen64(path, mode, stream)) }
+}
+
+/// `mq_close(3)`: a message queue is a descriptor on Linux.
+#[no_mangle]
+pub extern "C" fn mq_close(queue: c_int) -> c_int {
+    let watched = begin(queue);
+    let result = next::mq_close(queue);
+    watched.end(result == 0 || sys::last_errno() != Errno::EBADF);
     result
 }

@@ -15,6 +15,10 @@ use crate::platform::{self, Kind, Mask, Status};
 
 pub fn check(change: &kevent) -> Result<()> {
     let fd = descriptors::number(change.ident)?;
+    // Nothing else of what is exceptional can be told apart.
+    if change.filter == EVFILT_EXCEPT && change.fflags & NOTE_OOB == 0 {
+        return Err(Errno::EINVAL);
+    }
     match descriptors::owner(fd) {
         // 3.8, F: a kqueue can only be read.
         Owner::Queue { .. } | Owner::Duplicate { .. } if change.filter != EVFILT_READ => Err(Errno::EINVAL),

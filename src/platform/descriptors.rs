@@ -3,7 +3,9 @@
 //! close() may be called by a signal handler, at any instant, so it takes no lock. One word a descriptor says
 //! all that close and EV_ADD must agree on:
 //!
-//!     generation (28 bits) | closers in flight (10) | classes of queues that watch the number (26)
+//! ```text
+//! generation (28 bits) | closers in flight (10) | classes of queues that watch the number (26)
+//! ```
 //!
 //! A close adds itself to the closers, tells the queues of the classes it finds, calls the system, and then
 //! turns the generation and takes itself out in one addition. An EV_ADD first sets its class, then arms the

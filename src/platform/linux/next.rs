@@ -39,10 +39,12 @@ static FCLOSE: Next = Next::new(c"fclose");
 static PCLOSE: Next = Next::new(c"pclose");
 static CLOSEDIR: Next = Next::new(c"closedir");
 static FREOPEN: Next = Next::new(c"freopen");
+static FREOPEN64: Next = Next::new(c"freopen64");
+static MQ_CLOSE: Next = Next::new(c"mq_close");
 
 /// Called by the constructor.
 pub fn resolve_all() {
-    for next in [&CLOSE, &DUP2, &DUP3, &CLOSE_RANGE, &FCLOSE, &PCLOSE, &CLOSEDIR, &FREOPEN] {
+    for next in [&CLOSE, &DUP2, &DUP3, &CLOSE_RANGE, &FCLOSE, &PCLOSE, &CLOSEDIR, &FREOPEN, &FREOPEN64, &MQ_CLOSE] {
         next.resolve();
     }
 }
@@ -164,4 +166,20 @@ pub unsafe fn freopen(path: *const c_char, mode: *const c_char, stream: *mut FIL
         (path, mode, stream),
         core::ptr::null_mut()
     )
+}
+
+/// # Safety
+/// As libc's.
+pub unsafe fn freopen64(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE {
+    found(&FREOPEN64);
+    forward!(
+        FREOPEN64 as fn(*const c_char, *const c_char, *mut FILE) -> *mut FILE,
+        (path, mode, stream),
+        core::ptr::null_mut()
+    )
+}
+
+pub fn mq_close(queue: c_int) -> c_int {
+    // SAFETY: a plain number.
+    forward!(MQ_CLOSE as fn(c_int) -> c_int, (queue), raw(unsafe { libc::syscall(libc::SYS_close, queue) }))
 }
