@@ -7,7 +7,7 @@
 use crate::errno::Errno;
 use crate::platform::next::{self, DIR, FILE};
 use crate::platform::{descriptors, start, sys};
-use crate::registry::close::{begin, is_helper, make_way};
+use crate::registry::close::{begin, is_helper, make_way, Watched};
 use core::ffi::{c_char, c_int, c_uint};
 
 const BADF: c_int = -1;
@@ -78,20 +78,35 @@ pub extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_in
     if flags & CLOSE_RANGE_CLOEXEC != 0 || !closes || !next::has_close_range() {
         return next::close_range(first, last, flags);
     }
-    let mut from = first;
-    let mut result = 0;
+    // In one call for as many as can be: a number closed twice might be another thread's new file.
+    const BATCH: usize = 32;
+    let mut batch = [const { Watched::NONE }; BATCH];
+    let (mut count, mut from, mut result) = (0, Some(first), 0);
+    let mut flush = |batch: &mut [Watched], from: c_uint, to: c_uint| {
+        let closed = from > to || next::close_range(from, to, flags) == 0;
+        result |= if closed { 0 } else { -1 };
+        for watched in batch.iter_mut().rev() {
+            core::mem::replace(watched, Watched::NONE).end(closed);
+        }
+    };
     descriptors::each_known(first, last, |fd| {
+        let Some(begin_at) = from else { return };
         if is_helper(fd as c_int) {
-            if from < fd {
-                result |= next::close_range(from, fd - 1, flags);
+            if begin_at < fd {
+                flush(&mut batch[..count], begin_at, fd - 1);
             }
-            from = fd + 1;
-        } else {
-            close(fd as c_int);
+            (count, from) = (0, fd.checked_add(1));
+            return;
+        }
+        batch[count] = begin(fd as c_int);
+        count += 1;
+        if count == BATCH {
+            flush(&mut batch, begin_at, fd);
+            (count, from) = (0, fd.checked_add(1));
         }
     });
-    if from <= last && from >= first {
-        result |= next::close_range(from, last, flags);
+    if let Some(from) = from {
+        flush(&mut batch[..count], from, last);
     }
     result
 }

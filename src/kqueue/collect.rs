@@ -11,7 +11,7 @@
 use super::arming::place_of;
 use super::change::Eventlist;
 use super::knote::{Knote, KnoteId, State, Sticky, NIL};
-use super::Queue;
+use super::{Queue, TICK};
 use crate::errno::{Errno, Result};
 use crate::event::*;
 use crate::filter::Report;
@@ -74,12 +74,16 @@ fn collect_by<const N: usize>(
     let mut turn = None;
     loop {
         let mut kernel_first = false;
+        let mut short = None;
         if slot.has_attention() {
             let mut contents = slot.lock()?;
             let mut queue = slot.queue(&mut contents);
             queue.take_turn(&mut turn);
             let kernel_can_tell = queue.kernel_can_tell() || slot.awaits_signals();
             kernel_first = queue.begin(slot, out, kernel_can_tell);
+            if queue.contents.without_clock && !queue.contents.lookouts.is_empty() {
+                short = timeout.is_none_or(is_long).then(|| sys::timespec_of(TICK));
+            }
             if out.len() > 0 && !kernel_can_tell {
                 queue.take_wake(&mut buffer);
             }
@@ -89,7 +93,11 @@ fn collect_by<const N: usize>(
             }
         }
         let at_once = Some(sys::timespec_of(0));
-        let patience = if kernel_first || out.len() > 0 { &at_once } else { &timeout };
+        let patience = match &short {
+            _ if kernel_first || out.len() > 0 => &at_once,
+            None => &timeout,
+            short => short,
+        };
         let room = out.room().min(N);
         let events = wait_for_events(slot, &mut buffer, room, patience, cancel);
         if slot.is_closed() {
@@ -134,6 +142,10 @@ fn collect_by<const N: usize>(
             }
         }
     }
+}
+
+fn is_long(timeout: libc::timespec) -> bool {
+    timeout.tv_sec > 0 || timeout.tv_nsec as u64 > TICK
 }
 
 /// Waits in the kernel. If the thread is cancelled there, what the kernel may have handed out already is put

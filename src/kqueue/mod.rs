@@ -24,7 +24,7 @@ use node::Nodes;
 use watches::Watches;
 
 /// How long until the knotes that the kernel tells nothing of are looked at again, in nanoseconds.
-const TICK: u64 = 20_000_000;
+pub const TICK: u64 = 20_000_000;
 
 /// What the lock of a queue protects.
 pub struct Contents {
@@ -38,6 +38,8 @@ pub struct Contents {
     pub watches: Watches,
     /// When the lookouts are looked at by the clock; `u64::MAX`: not.
     tick: u64,
+    /// The clock for that could not be had.
+    pub without_clock: bool,
     epochs: u32,
     /// Counts collections.
     turns: u32,
@@ -62,6 +64,7 @@ impl Contents {
             timers: [Timers::new(), Timers::new()],
             watches: Watches::new(),
             tick: u64::MAX,
+            without_clock: false,
             epochs: 0,
             turns: 0,
             turn: 0,
@@ -172,11 +175,19 @@ impl Queue<'_> {
     }
 
     fn start_tick(&mut self) {
-        if self.contents.tick == u64::MAX && self.kernel.prepare_timer(self.slot, Clock::Monotonic).is_ok() {
-            self.contents.tick = Clock::Monotonic.now() + TICK;
-            // Without the timer, the next kevent() looks all the same.
-            let _ = self.kernel.arm_timer(self.slot, Clock::Monotonic, self.contents.tick);
+        if self.contents.tick != u64::MAX {
+            return;
         }
+        let tick = Clock::Monotonic.now() + TICK;
+        let kernel = self.kernel;
+        let started = kernel
+            .prepare_timer(self.slot, Clock::Monotonic)
+            .and_then(|()| kernel.arm_timer(self.slot, Clock::Monotonic, tick));
+        if started.is_ok() {
+            self.contents.tick = tick;
+        }
+        // Out of descriptors: then a waiting kevent() comes back by itself.
+        self.contents.without_clock = started.is_err();
     }
 
     /// Looks at what the kernel does not tell of; what holds becomes ready.

@@ -127,6 +127,15 @@ impl Closing {
     }
 }
 
+/// In the child of a fork: closes that other threads had under way will never end here.
+pub fn forget_closers() {
+    CELLS.each_page(0, u32::MAX, |_, cell| {
+        if cell.state.load(SeqCst) & CLOSERS != 0 {
+            cell.state.fetch_and(!CLOSERS, SeqCst);
+        }
+    });
+}
+
 /// The number as a descriptor, or `EBADF`: never truncated (1.11).
 pub fn number(ident: usize) -> Result<i32> {
     i32::try_from(ident).map_err(|_| Errno::EBADF)

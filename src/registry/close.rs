@@ -6,8 +6,8 @@ use super::{bury, fork, slot, used_slots, Burial, LIVE};
 use crate::platform::descriptors::{self, Classes, Closing, Owner};
 use core::sync::atomic::Ordering::SeqCst;
 
-/// A close under way; `end` says how it went.
-#[derive(Default)]
+/// A close under way; `end` says how it went. Dropped without a word, by a thread that is cancelled in close(), it
+/// counts as closed: the kernel's items are gone by then.
 pub struct Watched {
     closing: Option<Closing>,
     burial: Option<Burial>,
@@ -17,7 +17,7 @@ pub struct Watched {
 /// queue that it is ends.
 #[inline]
 pub fn begin(fd: i32) -> Watched {
-    let Some((closing, classes)) = Closing::begin(fd) else { return Watched::default() };
+    let Some((closing, classes)) = Closing::begin(fd) else { return Watched::NONE };
     let owner = descriptors::owner(fd);
     if owner == Owner::None && classes.is_empty() {
         return Watched { closing: Some(closing), burial: None };
@@ -25,7 +25,7 @@ pub fn begin(fd: i32) -> Watched {
     // A vfork child shares our memory, but closes its own descriptors, not ours.
     if !fork::is_our_process() {
         closing.failed();
-        return Watched::default();
+        return Watched::NONE;
     }
     Watched { closing: Some(closing), burial: tell(fd, owner, classes) }
 }
@@ -52,16 +52,27 @@ fn tell(fd: i32, owner: Owner, classes: Classes) -> Option<Burial> {
 }
 
 impl Watched {
+    pub const NONE: Watched = Watched { closing: None, burial: None };
+
     /// `closed`: the system did it. A descriptor whose close() failed with EINTR or EIO is gone on Linux all the
     /// same.
     #[inline]
-    pub fn end(self, closed: bool) {
-        match self.closing {
-            Some(closing) if closed => closing.closed(),
-            Some(closing) => closing.failed(),
-            None => {}
+    pub fn end(mut self, closed: bool) {
+        if !closed {
+            if let Some(closing) = self.closing.take() {
+                closing.failed();
+            }
         }
-        if let Some(burial) = self.burial {
+    }
+}
+
+impl Drop for Watched {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(closing) = self.closing.take() {
+            closing.closed();
+        }
+        if let Some(burial) = self.burial.take() {
             burial.end();
         }
     }

@@ -46,5 +46,6 @@ pub fn child() {
     }
     DEAD_SLOTS.store(0, Relaxed);
     inside::forget();
+    descriptors::forget_closers();
     births::resume();
 }

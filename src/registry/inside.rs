@@ -2,23 +2,39 @@
 //!
 //! close() of a kqueue waits for them, else a waiter enters whatever the program opens under the number next.
 //! Each visit claims a cache line of its own by one compare-and-swap, near a place that depends on the thread,
-//! so that threads of different queues write nothing in common. A signal handler that visits while its thread
-//! is inside already claims another line.
+//! so that threads of different queues write nothing in common. A signal handler that visits while its thread is
+//! inside already claims another place.
+//!
+//! A thread that leaves by siglongjmp() never says so. Its next visit of the same queue sees that the stack has
+//! been unwound past the old one, and takes its place over.
 
 use crate::platform::sys;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 
 const LINES: usize = 256;
+/// Places in a line; a second one is used where more threads than lines are inside.
+const DEPTH: usize = 8;
 const SLOT_BITS: u32 = 21;
+/// A frame that is farther away is on another stack: a handler's.
+const STACK: usize = 1 << 20;
+
+struct Place {
+    word: AtomicU64,
+    /// Where on its stack the visitor is.
+    frame: AtomicUsize,
+}
 
 #[repr(align(128))]
-struct Line(AtomicU64);
+struct Line([Place; DEPTH]);
 
-static VISITS: [Line; LINES] = [const { Line(AtomicU64::new(0)) }; LINES];
-/// Visits that found no free line: queues cannot be told apart there, closers wait for all of them.
+static VISITS: [Line; LINES] =
+    [const { Line([const { Place { word: AtomicU64::new(0), frame: AtomicUsize::new(0) } }; DEPTH]) }; LINES];
+/// How many places of the lines were ever used.
+static DEEPEST: AtomicUsize = AtomicUsize::new(1);
+/// Visits that found no place: queues cannot be told apart there, closers wait for all of them.
 static UNPLACED: AtomicU32 = AtomicU32::new(0);
 
-pub struct Visit(Option<&'static Line>);
+pub struct Visit(Option<&'static Place>);
 
 /// The visiting thread and the queue in one word; thread pointers are aligned to 16 at least.
 fn word(slot: u32) -> u64 {
@@ -29,12 +45,21 @@ impl Visit {
     #[inline]
     pub fn begin(slot: u32) -> Visit {
         let word = word(slot);
-        let start = (word >> SLOT_BITS).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
-        for step in 0..LINES {
-            let line = &VISITS[(start as usize + step) % LINES];
-            if line.0.load(Relaxed) == 0 && line.0.compare_exchange(0, word, SeqCst, Relaxed).is_ok() {
-                return Visit(Some(line));
+        let marker = 0u8;
+        let frame = core::ptr::from_ref(&marker) as usize;
+        let start = ((word >> SLOT_BITS).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize;
+        for depth in 0..DEPTH {
+            for step in 0..LINES {
+                let place = &VISITS[(start + step) % LINES].0[depth];
+                let seen = place.word.load(Relaxed);
+                // Stacks grow down: a visit deeper in the same stack cannot be under way any more.
+                let left = seen == word && frame.wrapping_sub(place.frame.load(Relaxed)).wrapping_sub(1) < STACK;
+                if left || (seen == 0 && place.word.compare_exchange(0, word, SeqCst, Relaxed).is_ok()) {
+                    place.frame.store(frame, Relaxed);
+                    return Visit(Some(place));
+                }
             }
+            DEEPEST.fetch_max(depth + 2, SeqCst);
         }
         UNPLACED.fetch_add(1, SeqCst);
         Visit(None)
@@ -45,7 +70,7 @@ impl Drop for Visit {
     #[inline]
     fn drop(&mut self) {
         match self.0 {
-            Some(line) => line.0.store(0, Release),
+            Some(place) => place.word.store(0, Release),
             None => {
                 UNPLACED.fetch_sub(1, SeqCst);
             }
@@ -57,17 +82,18 @@ impl Drop for Visit {
 pub fn others(slot: u32) -> bool {
     let mine = word(slot);
     let slot_of = |word: u64| word & ((1 << SLOT_BITS) - 1);
+    let deepest = DEEPEST.load(SeqCst).min(DEPTH);
     UNPLACED.load(SeqCst) != 0
-        || VISITS.iter().any(|line| {
-            let word = line.0.load(SeqCst);
+        || VISITS.iter().flat_map(|line| &line.0[..deepest]).any(|place| {
+            let word = place.word.load(SeqCst);
             word != mine && slot_of(word) == slot_of(mine)
         })
 }
 
 /// In the child of a fork only the forking thread goes on, and it is inside nothing that lives on.
 pub fn forget() {
-    for line in &VISITS {
-        line.0.store(0, Relaxed);
+    for place in VISITS.iter().flat_map(|line| &line.0) {
+        place.word.store(0, Relaxed);
     }
     UNPLACED.store(0, Relaxed);
 }
