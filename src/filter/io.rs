@@ -136,13 +136,14 @@ fn unpollable_event(queue: &mut Queue, id: KnoteId) -> Option<Report> {
 /// EV_CLEAR. Sockets and their like are armed for edges; a file waits for news of it (2.9).
 pub fn reported(queue: &mut Queue, id: KnoteId) {
     if is_unpollable(queue, id) {
-        let knote = queue.knote(id);
-        let file = knote.filter == Filter::Read;
-        knote.state.insert(State::TOLD);
+        let file = queue.knote(id).filter == Filter::Read;
         if file {
+            // What the system has told of until now has been reported.
             queue.watch_file(id);
+            queue.files_changed();
             queue.look_out(id);
         }
+        queue.knote(id).state.insert(State::TOLD);
     }
 }
 

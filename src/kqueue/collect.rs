@@ -17,7 +17,7 @@ use crate::event::*;
 use crate::filter::Report;
 use crate::filter::{self, Filter, LANES};
 use crate::platform::sys::{self, Uncancelled};
-use crate::platform::{Arm, Buffer, Clock, Event, Mask, Place, Source};
+use crate::platform::{signals, Arm, Buffer, Clock, Event, Mask, Place, Source};
 use crate::registry::Slot;
 
 /// How many events one call of the kernel's brings at most.
@@ -107,15 +107,20 @@ fn collect_by<const N: usize>(
         match events {
             Ok([]) if !kernel_first => {}
             Ok(events) => {
-                let before = out.len();
                 let mut contents = slot.lock()?;
                 let mut queue = slot.queue(&mut contents);
                 queue.take_turn(&mut turn);
-                queue.process_all(slot, events, out);
+                let news = queue.process_all(slot, events, out);
                 queue.finish(slot);
-                // What was armed anew reports once more, and behind a full batch there may be more.
-                again = core::mem::take(&mut contents.rearmed) || events.len() == room;
-                if again && out.room() > 0 && out.len() > before {
+                // What was armed anew reports once more, and behind a full batch there may be more, unless all of it
+                // only said again what this collection has reported.
+                let interrupted = core::mem::take(&mut contents.interrupted);
+                // 1.9: it may have collected the event of its signal itself.
+                if interrupted && out.len() == 0 {
+                    return Err(Errno::EINTR);
+                }
+                again = core::mem::take(&mut contents.rearmed) || (news && events.len() == room);
+                if again && out.room() > 0 && out.len() > 0 {
                     continue;
                 }
             }
@@ -165,7 +170,7 @@ fn wait_for_events<'a, const N: usize>(
         }
     }
     let guard = Cancelled(slot);
-    let events = crate::platform::signals::wait(slot.kernel(), buffer, room, timeout, cancel);
+    let events = signals::wait(slot.kernel(), buffer, room, timeout, cancel);
     core::mem::forget(guard);
     events
 }
@@ -207,60 +212,80 @@ impl Queue<'_> {
         slot.set_attention(self.contents);
     }
 
-    fn process_all(&mut self, slot: &'static Slot, events: &[Event], out: &mut impl Eventlist) {
+    /// Makes events of a batch of the kernel's, and adds what became ready with it. False: it held nothing but
+    /// what this collection has reported already.
+    fn process_all(&mut self, slot: &'static Slot, events: &[Event], out: &mut impl Eventlist) -> bool {
         let mut sides = 0u8;
+        let mut news = false;
         for event in events {
             match event.source() {
-                Source::Descriptor { fd, epoch, mask } => self.process(Place::MAIN, fd, epoch, mask, out),
+                Source::Descriptor { fd, epoch, mask } => news |= self.process(Place::MAIN, fd, epoch, mask, out),
                 Source::Wake => {
+                    news = true;
                     self.contents.woken = false;
                     slot.take_triggers(self);
                     self.signals_caught(slot.take_signals());
                 }
                 Source::Side(place) => sides |= 1 << place.0,
-                Source::Timer(clock) => self.expire(clock),
-                Source::Files => self.files_changed(),
+                Source::Timer(clock) => {
+                    news = true;
+                    self.expire(clock);
+                }
+                Source::Files => {
+                    news = true;
+                    self.files_changed();
+                }
                 Source::Signals => {
-                    let blocked = crate::platform::signals::take_blocked(self.slot, self.kernel);
+                    let blocked = signals::take_blocked(self.slot, self.kernel);
+                    news |= blocked != 0;
+                    // Not blocked: the program's handler, if it has one, has run in this thread meanwhile.
+                    self.contents.interrupted |= blocked == 0 && signals::are_handled(self.slot);
                     self.signals_caught(blocked | slot.take_signals());
                 }
                 Source::Tombstone => {}
             }
         }
         for place in Place::all().filter(|place| sides & (1 << place.0) != 0) {
-            self.process_side(place, out);
+            news |= self.process_side(place, out);
         }
         self.report_ready(out);
+        news
     }
 
-    fn process_side(&mut self, place: Place, out: &mut impl Eventlist) {
+    /// The same for a nested epoll.
+    fn process_side(&mut self, place: Place, out: &mut impl Eventlist) -> bool {
         let mut buffer = Buffer::<SMALL_BATCH>::new();
-        loop {
-            let before = out.len();
-            let events = self.kernel.side_events(place, &mut buffer, out.room());
+        let mut any_news = false;
+        while out.room() > 0 {
+            let room = out.room().min(SMALL_BATCH);
+            let events = self.kernel.side_events(place, &mut buffer, room);
+            let mut news = false;
             for event in events {
                 if let Source::Descriptor { fd, epoch, mask } = event.source() {
-                    self.process(place, fd, epoch, mask, out);
+                    news |= self.process(place, fd, epoch, mask, out);
                 }
             }
-            if events.len() < SMALL_BATCH || out.room() == 0 || out.len() == before {
-                return;
+            any_news |= news;
+            if events.len() < room || !news {
+                break;
             }
         }
+        any_news
     }
 
-    /// What the kernel says of one item becomes events of its knotes.
+    /// What the kernel says of one item becomes events of its knotes. False: they have been reported already.
     #[inline]
-    fn process(&mut self, place: Place, fd: i32, epoch: u32, mask: Mask, out: &mut impl Eventlist) {
-        let Some(node) = self.contents.nodes.get(fd) else { return };
+    fn process(&mut self, place: Place, fd: i32, epoch: u32, mask: Mask, out: &mut impl Eventlist) -> bool {
+        let Some(node) = self.contents.nodes.get(fd) else { return false };
         // An event from before the number became another's.
         if node.epoch != epoch {
-            return;
+            return false;
         }
         self.refresh(fd);
-        let Some(node) = self.contents.nodes.get(fd) else { return };
+        let Some(node) = self.contents.nodes.get(fd) else { return false };
         let node = *node;
         self.fired_once(fd, place);
+        let mut news = false;
         let mut came_to_nothing = [NIL; LANES];
         for (lane, id) in node.knotes.into_iter().enumerate() {
             if id == NIL || !concerns(mask, lane) || place_of(&self.contents.knotes[id]) != place {
@@ -268,6 +293,7 @@ impl Queue<'_> {
             }
             let knote = self.contents.knotes[id];
             if knote.is(State::DISABLED | State::NEVER) {
+                news = true;
                 came_to_nothing[lane] = id;
                 continue;
             }
@@ -275,10 +301,12 @@ impl Queue<'_> {
             if told || out.room() == 0 {
                 // Kept for the next collection; the kernel itself only keeps what is level.
                 if !told || !is_level(node.armed(place)) {
+                    news = true;
                     self.activate(id);
                 }
                 continue;
             }
+            news = true;
             match self.evaluate(id, Some(mask)) {
                 Some(report) => self.deliver(id, report, out),
                 None => came_to_nothing[lane] = id,
@@ -287,6 +315,7 @@ impl Queue<'_> {
         if came_to_nothing != [NIL; LANES] {
             self.came_to_nothing(place, fd, came_to_nothing);
         }
+        news
     }
 
     /// The kernel called an item ready and some of its knotes did not: sees to it that it does not go on like
@@ -300,6 +329,7 @@ impl Queue<'_> {
         for id in knotes.into_iter().filter(|&id| id != NIL) {
             let knote = &mut self.contents.knotes[id];
             if knote.is(State::DISABLED | State::NEVER) {
+                self.contents.rearmed |= armed != Arm::PRESENT;
                 mover = id;
                 continue;
             }
@@ -350,11 +380,11 @@ impl Queue<'_> {
             }
             match self.evaluate(id, None) {
                 Some(report) => self.deliver(id, report, out),
-                None if self.knote(id).is(State::FORCED) => {
-                    let report = filter::forced(self, id);
-                    self.deliver(id, report, out);
-                }
                 None if self.knote(id).is(State::QUIET | State::TICK) => self.look_out(id),
+                // Its item may have fired for this, and be silent since.
+                None if self.knote(id).filter.is_descriptor() => {
+                    let _ = self.settle(id, false);
+                }
                 None => {}
             }
         }

@@ -49,6 +49,8 @@ pub struct Contents {
     pub kernel_first: bool,
     /// An item was armed anew because it came to nothing: it reports once more.
     pub rearmed: bool,
+    /// A handler of the program's has run while this thread waited.
+    pub interrupted: bool,
     /// The descriptor has been made readable and nobody has taken that yet.
     pub woken: bool,
 }
@@ -70,6 +72,7 @@ impl Contents {
             turn: 0,
             kernel_first: false,
             rearmed: false,
+            interrupted: false,
             woken: false,
         }
     }
@@ -268,7 +271,11 @@ impl Queue<'_> {
     /// The filter's word on whether the knote is ready, and with what. `seen`: what the kernel has just said.
     #[inline]
     pub fn evaluate(&mut self, id: KnoteId, seen: Option<Mask>) -> Option<Report> {
-        filter::event(self, id, seen)
+        match filter::event(self, id, seen) {
+            // 2.12: whatever the condition.
+            None if self.knote(id).is(State::FORCED) => Some(filter::forced(self, id)),
+            report => report,
+        }
     }
 
     /// A new epoch for a node; never 0.
