@@ -285,7 +285,8 @@ impl Queue<'_> {
         let Some(node) = self.contents.nodes.get(fd) else { return false };
         let node = *node;
         self.fired_once(fd, place);
-        let mut news = false;
+        // What is not level does not come again by itself.
+        let mut news = !is_level(node.armed(place));
         let mut came_to_nothing = [NIL; LANES];
         for (lane, id) in node.knotes.into_iter().enumerate() {
             if id == NIL || !concerns(mask, lane) || place_of(&self.contents.knotes[id]) != place {
@@ -293,7 +294,6 @@ impl Queue<'_> {
             }
             let knote = self.contents.knotes[id];
             if knote.is(State::DISABLED | State::NEVER) {
-                news = true;
                 came_to_nothing[lane] = id;
                 continue;
             }
@@ -301,7 +301,6 @@ impl Queue<'_> {
             if told || out.room() == 0 {
                 // Kept for the next collection; the kernel itself only keeps what is level.
                 if !told || !is_level(node.armed(place)) {
-                    news = true;
                     self.activate(id);
                 }
                 continue;
@@ -313,23 +312,23 @@ impl Queue<'_> {
             }
         }
         if came_to_nothing != [NIL; LANES] {
-            self.came_to_nothing(place, fd, came_to_nothing);
+            news |= self.came_to_nothing(place, fd, came_to_nothing);
         }
         news
     }
 
     /// The kernel called an item ready and some of its knotes did not: sees to it that it does not go on like
     /// that. Disabled knotes are disarmed. Where the kernel insists (it may be that another thread has read the
-    /// data), or the item was armed for once, it is armed for edges until the knote has something to report.
+    /// data), or the item was armed for once, it is armed for edges until the knote has something to report. True: the
+    /// item has been changed.
     #[cold]
-    fn came_to_nothing(&mut self, place: Place, fd: i32, knotes: [KnoteId; LANES]) {
-        let Some(node) = self.contents.nodes.get(fd) else { return };
+    fn came_to_nothing(&mut self, place: Place, fd: i32, knotes: [KnoteId; LANES]) -> bool {
+        let Some(node) = self.contents.nodes.get(fd) else { return false };
         let armed = node.armed(place);
         let mut mover = NIL;
         for id in knotes.into_iter().filter(|&id| id != NIL) {
             let knote = &mut self.contents.knotes[id];
             if knote.is(State::DISABLED | State::NEVER) {
-                self.contents.rearmed |= armed != Arm::PRESENT;
                 mover = id;
                 continue;
             }
@@ -339,7 +338,6 @@ impl Queue<'_> {
             }
             if !knote.is(State::QUIET) && !armed.contains(Arm::EDGE) {
                 knote.state.insert(State::QUIET);
-                self.contents.rearmed = true;
                 mover = id;
             }
             if write {
@@ -350,9 +348,14 @@ impl Queue<'_> {
                 self.look_out(id);
             }
         }
-        if mover != NIL {
-            let _ = self.settle(mover, false);
+        if mover == NIL {
+            return false;
         }
+        let _ = self.settle(mover, false);
+        // What is armed for other events than before reports once more.
+        let changed = self.contents.nodes.get(fd).is_some_and(|node| node.armed(place) != armed);
+        self.contents.rearmed |= changed;
+        changed
     }
 
     /// Has this collection reported the knote already? Another thread's, later, may have written its turn over
