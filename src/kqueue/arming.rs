@@ -11,7 +11,7 @@ use super::node::Node;
 use super::Queue;
 use crate::errno::{Errno, Result};
 use crate::filter::Filter;
-use crate::platform::descriptors::{self, Generation};
+use crate::platform::descriptors;
 use crate::platform::front;
 use crate::platform::{Arm, Kind, Place, PLACES};
 
@@ -84,7 +84,7 @@ impl Queue<'_> {
             }
         }
         // No item: a file. Either we know that it was closed, or it has to be the same one still.
-        let doubted = node.generation == Generation::DOUBT || !front::is_in_front();
+        let doubted = node.generation.is_doubtful() || !front::is_in_front();
         let same = doubted && crate::platform::file(fd).is_some_and(|file| file.identity == node.epoch);
         if same {
             node.generation = generation;

@@ -215,8 +215,14 @@ impl Queue<'_> {
     /// Makes events of a batch of the kernel's, and adds what became ready with it. False: it held nothing but
     /// what this collection has reported already.
     fn process_all(&mut self, slot: &'static Slot, events: &[Event], out: &mut impl Eventlist) -> bool {
-        let mut sides = 0u8;
         let mut news = false;
+        // The nested epolls and the descriptors take turns as well.
+        let nested = self.kernel.has_sides();
+        let sides_first = nested && self.contents.sides_first;
+        self.contents.sides_first = nested && !sides_first;
+        if sides_first {
+            news |= self.process_sides(events, out);
+        }
         for event in events {
             match event.source() {
                 Source::Descriptor { fd, epoch, mask } => news |= self.process(Place::MAIN, fd, epoch, mask, out),
@@ -226,7 +232,6 @@ impl Queue<'_> {
                     slot.take_triggers(self);
                     self.signals_caught(slot.take_signals());
                 }
-                Source::Side(place) => sides |= 1 << place.0,
                 Source::Timer(clock) => {
                     news = true;
                     self.expire(clock);
@@ -242,13 +247,24 @@ impl Queue<'_> {
                     self.contents.interrupted |= blocked == 0 && signals::are_handled(self.slot);
                     self.signals_caught(blocked | slot.take_signals());
                 }
-                Source::Tombstone => {}
+                Source::Side(_) | Source::Tombstone => {}
             }
         }
-        for place in Place::all().filter(|place| sides & (1 << place.0) != 0) {
-            news |= self.process_side(place, out);
+        if nested && !sides_first {
+            news |= self.process_sides(events, out);
         }
         self.report_ready(out);
+        news
+    }
+
+    /// What the nested epolls have, of which `events` tell.
+    fn process_sides(&mut self, events: &[Event], out: &mut impl Eventlist) -> bool {
+        let mut news = false;
+        for event in events {
+            if let Source::Side(place) = event.source() {
+                news |= self.process_side(place, out);
+            }
+        }
         news
     }
 

@@ -51,6 +51,8 @@ pub struct Contents {
     pub rearmed: bool,
     /// A handler of the program's has run while this thread waited.
     pub interrupted: bool,
+    /// As `kernel_first`, of the nested epolls and the queue's own.
+    pub sides_first: bool,
     /// The descriptor has been made readable and nobody has taken that yet.
     pub woken: bool,
 }
@@ -73,6 +75,7 @@ impl Contents {
             kernel_first: false,
             rearmed: false,
             interrupted: false,
+            sides_first: false,
             woken: false,
         }
     }

@@ -24,7 +24,7 @@ impl Node {
     const NONE: Node = Node {
         knotes: [NIL; LANES],
         epoch: 0,
-        generation: Generation::DOUBT,
+        generation: Generation::NONE,
         armed: [Arm::empty(); PLACES],
         kind: Kind::Unknown,
     };

@@ -10,7 +10,7 @@
 //! A close adds itself to the closers, tells the queues of the classes it finds, calls the system, and then
 //! turns the generation and takes itself out in one addition. An EV_ADD first sets its class, then arms the
 //! kernel, and keeps the generation it saw. Whichever comes second sees the other: either the close finds the
-//! class, or the EV_ADD finds the closer and its knote is in doubt until the kernel has confirmed it.
+//! class, or the EV_ADD finds the closer, whose end will make its knote be confirmed by the kernel.
 
 use super::table::{DescriptorTable, Zeroed};
 use crate::errno::{Errno, Result};
@@ -46,19 +46,21 @@ pub fn cell_or_make(fd: i32) -> Result<&'static Cell> {
     CELLS.get_or_make(fd)
 }
 
-/// The generation that a knote was attached in. `DOUBT`: a close was in flight.
+/// The generation that a knote was attached in, with the closers that were in flight: every close that begins or
+/// ends after that changes it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Generation(u32);
 
 impl Generation {
-    pub const DOUBT: Generation = Generation(u32::MAX);
+    pub const NONE: Generation = Generation(0);
 
     fn of(word: u64) -> Generation {
-        if word & CLOSERS == 0 {
-            Generation((word / GENERATION) as u32)
-        } else {
-            Generation::DOUBT
-        }
+        Generation((word / CLOSER) as u32)
+    }
+
+    /// Was a close under way? Then it may be this very file that it closes.
+    pub fn is_doubtful(self) -> bool {
+        u64::from(self.0) & (CLOSERS / CLOSER) != 0
     }
 }
 
@@ -99,8 +101,7 @@ pub fn unwatch(fd: i32, slot: u32) {
 /// Is a knote of that generation still about the same open descriptor?
 #[inline]
 pub fn trusted(fd: i32, generation: Generation) -> bool {
-    generation != Generation::DOUBT
-        && cell(fd).is_some_and(|cell| Generation::of(cell.state.load(SeqCst)) == generation)
+    cell(fd).is_some_and(|cell| Generation::of(cell.state.load(SeqCst)) == generation)
 }
 
 /// A close under way, from before the system is called until after.

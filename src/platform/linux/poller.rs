@@ -396,6 +396,13 @@ impl Poller {
         sys::epoll_wait(self.descriptor(), &mut buffer.0[..room], timeout, mask, cancel).map(events)
     }
 
+    /// Are there nested epolls?
+    #[inline]
+    pub fn has_sides(&self) -> bool {
+        // They are made in order.
+        self.sides[0].load(Relaxed) >= 0
+    }
+
     /// What a nested epoll has.
     pub fn side_events<'a, const N: usize>(&self, place: Place, buffer: &'a mut Buffer<N>, room: usize) -> &'a [Event] {
         let side = self.epoll_of(place);
