@@ -114,11 +114,6 @@ fn collect_by<const N: usize>(
                 queue.finish(slot);
                 // What was armed anew reports once more, and behind a full batch there may be more, unless all of it
                 // only said again what this collection has reported.
-                let interrupted = core::mem::take(&mut contents.interrupted);
-                // 1.9: it may have collected the event of its signal itself.
-                if interrupted && out.len() == 0 {
-                    return Err(Errno::EINTR);
-                }
                 again = core::mem::take(&mut contents.rearmed) || (news && events.len() == room);
                 if again && out.room() > 0 && out.len() > 0 {
                     continue;
@@ -243,8 +238,6 @@ impl Queue<'_> {
                 Source::Signals => {
                     let blocked = signals::take_blocked(self.slot, self.kernel);
                     news |= blocked != 0;
-                    // Not blocked: the program's handler, if it has one, has run in this thread meanwhile.
-                    self.contents.interrupted |= blocked == 0 && signals::are_handled(self.slot);
                     self.signals_caught(blocked | slot.take_signals());
                 }
                 Source::Side(_) | Source::Tombstone => {}

@@ -49,8 +49,6 @@ pub struct Contents {
     pub kernel_first: bool,
     /// An item was armed anew because it came to nothing: it reports once more.
     pub rearmed: bool,
-    /// A handler of the program's has run while this thread waited.
-    pub interrupted: bool,
     /// As `kernel_first`, of the nested epolls and the queue's own.
     pub sides_first: bool,
     /// The descriptor has been made readable and nobody has taken that yet.
@@ -74,7 +72,6 @@ impl Contents {
             turn: 0,
             kernel_first: false,
             rearmed: false,
-            interrupted: false,
             sides_first: false,
             woken: false,
         }

@@ -74,7 +74,7 @@ pub use action::Action;
 pub use mask::{bit, set_of, thread_blocks};
 pub use records::recorded;
 pub use sigaction::change;
-pub use waiting::{are_handled, take_blocked, wait};
+pub use waiting::{take_blocked, wait};
 
 /// From the library's constructor: whose process this is, and where libc's sigaction() is.
 pub fn init() {

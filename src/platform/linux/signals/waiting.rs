@@ -10,12 +10,6 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::SeqCst;
 use libc::c_int;
 
-/// Has the program a handler for any of the signals that the queue awaits?
-pub fn are_handled(slot: u32) -> bool {
-    let awaited = registry::awaited_signals(slot).map_or(0, |awaited| awaited.load(SeqCst));
-    awaited & !watching::swallowed() != 0
-}
-
 /// The signalfd of the kqueue in `slot` is readable: takes what the calling thread blocks, and records it for
 /// every kqueue; this one is told by the result, which has a bit for each signal. The caller holds cancellation
 /// back.
