@@ -38,6 +38,11 @@ fn mode(knote: &Knote) -> Mode {
     }
 }
 
+/// Does the kernel tell of it as long as it holds?
+pub fn is_level(knote: &Knote) -> bool {
+    matches!(mode(knote), Mode::Off | Mode::Level)
+}
+
 fn arm_of(knote: &Knote) -> Arm {
     let interest = match knote.filter {
         Filter::Read => Arm::IN,
@@ -132,15 +137,29 @@ impl Queue<'_> {
                 let node = Node::new(self.next_epoch(), generation);
                 self.contents.nodes.insert(fd, node)?;
                 self.enter(id, fd);
-                self.settle(id, false).inspect_err(|_| self.detach_from_descriptor(id))
+                self.settle(id, false).inspect_err(|_| self.detach_from_descriptor(id))?;
+                self.check_still_open(fd)
             }
             Err(errno) => {
                 self.detach_from_descriptor(id);
                 // The kernel's word for "too many watches".
                 Err(if errno.0 == libc::ENOSPC { Errno::ENOMEM } else { errno })
             }
-            Ok(()) => Ok(()),
+            Ok(()) => self.check_still_open(fd),
         }
+    }
+
+    /// Another thread may be closing the number at this moment, and have looked for our item before it was there:
+    /// then it is taken out while the number still is that file's.
+    fn check_still_open(&mut self, fd: i32) -> Result<()> {
+        let Some(node) = self.contents.nodes.get(fd) else { return Ok(()) };
+        if descriptors::trusted(fd, node.generation) || node.knotes.iter().filter(|&&id| id != NIL).count() > 1 {
+            return Ok(());
+        }
+        self.kernel.forget(fd);
+        // The caller frees the knote that was to be attached.
+        self.contents.nodes.remove(fd);
+        Err(Errno::EBADF)
     }
 
     /// epoll does not take it. Files and the like are served in user space, the rest is refused.

@@ -17,7 +17,7 @@ use crate::event::*;
 use crate::filter::Report;
 use crate::filter::{self, Filter, LANES};
 use crate::platform::sys::{self, Uncancelled};
-use crate::platform::{signals, Arm, Buffer, Clock, Event, Mask, Place, Source};
+use crate::platform::{signals, Arm, Buffer, Clock, Event, Mask, Place, Source, PLACES};
 use crate::registry::Slot;
 
 /// How many events one call of the kernel's brings at most.
@@ -72,13 +72,19 @@ fn collect_by<const N: usize>(
     };
     // This collection's turn, once it has looked under the lock.
     let mut turn = None;
+    // How many events of the kernel's told nothing new.
+    let mut repeated = 0;
     loop {
         let mut kernel_first = false;
         let mut short = None;
-        if slot.has_attention() {
+        let late = slot.kernel().late_timer();
+        if late.is_some() || slot.has_attention() {
             let mut contents = slot.lock()?;
             let mut queue = slot.queue(&mut contents);
             queue.take_turn(&mut turn);
+            if let Some(clock) = late {
+                queue.expire(clock);
+            }
             let kernel_can_tell = queue.kernel_can_tell() || slot.awaits_signals();
             kernel_first = queue.begin(slot, out, kernel_can_tell);
             if queue.contents.without_clock && !queue.contents.lookouts.is_empty() {
@@ -112,9 +118,12 @@ fn collect_by<const N: usize>(
                 queue.take_turn(&mut turn);
                 let news = queue.process_all(slot, events, out);
                 queue.finish(slot);
-                // What was armed anew reports once more, and behind a full batch there may be more, unless all of it
-                // only said again what this collection has reported.
-                again = core::mem::take(&mut contents.rearmed) || (news && events.len() == room);
+                // What was armed anew reports once more. Behind a full batch there may be more; if all of it only said
+                // again what this collection has reported, the kernel goes on to the next, until it has said all of
+                // that once.
+                repeated += if news { 0 } else { events.len() };
+                let more = events.len() == room && repeated <= out.len() + PLACES;
+                again = core::mem::take(&mut contents.rearmed) || more;
                 if again && out.room() > 0 && out.len() > 0 {
                     continue;
                 }

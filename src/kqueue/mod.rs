@@ -239,6 +239,19 @@ impl Queue<'_> {
         }
     }
 
+    /// Makes every knote ready to be looked at whose event the kernel tells only once.
+    pub fn activate_edges(&mut self) {
+        let mut fd = 0;
+        while let Some((found, knotes)) = self.contents.nodes.from(fd) {
+            for id in knotes.into_iter().filter(|&id| id != NIL) {
+                if !arming::is_level(&self.contents.knotes[id]) {
+                    self.activate(id);
+                }
+            }
+            fd = found + 1;
+        }
+    }
+
     /// Some files have news.
     pub fn files_changed(&mut self) {
         let kernel = self.kernel;

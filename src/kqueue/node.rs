@@ -65,6 +65,15 @@ impl Nodes {
         (node.epoch != 0).then_some(node)
     }
 
+    /// The first descriptor from `fd` on that has a node, and its knotes.
+    pub fn from(&self, fd: i32) -> Option<(i32, [KnoteId; LANES])> {
+        let pages = self.pages.iter().enumerate().skip(fd as usize >> PAGE_BITS);
+        pages
+            .flat_map(|(page, nodes)| nodes.iter().enumerate().map(move |(at, node)| ((page << PAGE_BITS) + at, node)))
+            .find(|&(index, node)| index >= fd as usize && node.epoch != 0)
+            .map(|(index, node)| (index as i32, node.knotes))
+    }
+
     /// `ENOMEM`.
     pub fn insert(&mut self, fd: i32, node: Node) -> Result<()> {
         let index = fd as usize;

@@ -187,11 +187,14 @@ impl Slot {
         }
     }
 
-    /// The calling thread was cancelled while it waited and may have taken a wake-up or an expiry along.
+    /// The calling thread was cancelled while it waited and may have taken events along: a wake-up, an expiry, an
+    /// edge. Whatever it may have been is looked at again.
     pub fn after_cancellation(&'static self) {
         if let Ok(mut contents) = self.lock() {
             contents.woken = true;
-            self.queue(&mut contents).expire_all();
+            let mut queue = self.queue(&mut contents);
+            queue.expire_all();
+            queue.activate_edges();
             self.attention.store(true, SeqCst);
         }
         self.kernel.wake(self.index);
@@ -295,13 +298,15 @@ pub fn reclaim() {
     }
 }
 
-/// Waits until every closed queue is given back.
+/// Waits until every closed queue is given back; no longer than a second, because a thread that left one by
+/// siglongjmp() never comes out.
 pub fn drain() {
-    while DEAD_SLOTS.load(SeqCst) != 0 {
+    for _ in 0..1_000 {
         reclaim();
-        if DEAD_SLOTS.load(SeqCst) != 0 {
-            sys::nap(1_000_000);
+        if DEAD_SLOTS.load(SeqCst) == 0 {
+            return;
         }
+        sys::nap(1_000_000);
     }
 }
 

@@ -150,6 +150,10 @@ fn readable_by_kind(fd: i32, kind: Kind, mask: Mask, pending: Result<i64, Errno>
         kind if kind.is_stream() => stream_readable(fd, kind, mask, pending),
         // 3.3: an end is only what makes read() return 0 for ever: our own shutdown.
         Kind::Datagram if mask.has(Mask::RDHUP) => Status::end(bytes, 0),
+        // Another reader was faster.
+        Kind::Datagram if pending == Ok(0) && !mask.has(Mask::ERR) && !Mask(sys::poll(fd, POLLIN)).has(Mask::IN) => {
+            Status::NOT_READY
+        }
         // An empty datagram counts; so does an error that the next read() will tell.
         Kind::Datagram => Status { unconditional: mask.has(Mask::ERR), ..Status::ready(pending.unwrap_or(1)) },
         // 3.9: where the amount cannot be known it is 1.

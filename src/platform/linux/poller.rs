@@ -444,6 +444,16 @@ impl Poller {
         Ok(())
     }
 
+    /// Has a timerfd fired that nobody has seen to? Who took its event may never come back: it left a wait by
+    /// siglongjmp(), or stands below the handler that asks.
+    #[inline]
+    pub fn late_timer(&self) -> Option<Clock> {
+        CLOCKS.into_iter().find(|&clock| {
+            let due = self.due[clock as usize].load(Relaxed);
+            due != u64::MAX && due <= clock.now()
+        })
+    }
+
     /// The timerfd has fired; what is due has been taken out and it can be set anew.
     pub fn timer_fired(&self, clock: Clock) {
         self.due[clock as usize].store(u64::MAX, Relaxed);
