@@ -150,14 +150,23 @@ fn readable_by_kind(fd: i32, kind: Kind, mask: Mask, pending: Result<i64, Errno>
         kind if kind.is_stream() => stream_readable(fd, kind, mask, pending),
         // 3.3: an end is only what makes read() return 0 for ever: our own shutdown.
         Kind::Datagram if mask.has(Mask::RDHUP) => Status::end(bytes, 0),
-        // Another reader was faster.
-        Kind::Datagram if pending == Ok(0) && !mask.has(Mask::ERR) && !Mask(sys::poll(fd, POLLIN)).has(Mask::IN) => {
-            Status::NOT_READY
-        }
-        // An empty datagram counts; so does an error that the next read() will tell.
-        Kind::Datagram => Status { unconditional: mask.has(Mask::ERR), ..Status::ready(pending.unwrap_or(1)) },
+        Kind::Datagram => datagram_readable(fd, mask, pending),
         // 3.9: where the amount cannot be known it is 1.
         _ => Status::ready(bytes.max(1)),
+    }
+}
+
+/// An empty datagram counts (3.1); so does an error that the next read() will tell. What another reader has taken
+/// since does not.
+fn datagram_readable(fd: i32, mask: Mask, pending: Result<i64, Errno>) -> Status {
+    let unconditional = mask.has(Mask::ERR);
+    if pending != Ok(0) || unconditional {
+        return Status { unconditional, ..Status::ready(pending.unwrap_or(1)) };
+    }
+    if Mask(sys::poll(fd, POLLIN)).has(Mask::IN) {
+        Status::ready(sys::ioctl_int(fd, libc::FIONREAD).unwrap_or(1))
+    } else {
+        Status::NOT_READY
     }
 }
 
