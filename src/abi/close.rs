@@ -34,17 +34,18 @@ pub extern "C-unwind" fn close(fd: c_int) -> c_int {
     result
 }
 
-/// Can `dup2(old, new)` succeed, and does it close something?
+/// Will `dup2(old, new)` succeed?
 fn replaces(old: c_int, new: c_int) -> bool {
-    old != new && new >= 0 && (new as u64) < sys::descriptor_limit() && sys::is_open(old)
+    (new as u64) < sys::descriptor_limit() && sys::is_open(old)
 }
 
 fn replace(old: c_int, new: c_int, call: impl FnOnce() -> c_int) -> c_int {
-    if !replaces(old, new) {
-        return call();
-    }
     if is_helper(old) {
         return bad_descriptor();
+    }
+    // What can fail must fail before anything is dropped; where there is nothing to drop it need not be asked.
+    if old == new || (descriptors::is_known(new) && !replaces(old, new)) {
+        return call();
     }
     make_way(new);
     let watched = begin(new);
