@@ -120,46 +120,44 @@ impl Queue<'_> {
     /// Ties a new knote to its descriptor and arms the kernel. `EBADF`, `EINVAL`, `ELOOP`, `ENOMEM`, `EMFILE`.
     pub fn attach_to_descriptor(&mut self, id: KnoteId) -> Result<()> {
         let fd = self.contents.knotes[id].fd();
-        self.refresh(fd);
+        let kernel = self.kernel;
+        kernel
+            .adding(fd, || {
+                descriptors::await_closers(fd);
+                self.refresh(fd);
+                match self.enter_and_arm(id, fd) {
+                    // Left over from a number that was closed behind our back: begin anew.
+                    Err(Errno::ENOENT) => {
+                        self.leave(id, fd);
+                        self.forget(fd);
+                        descriptors::await_closers(fd);
+                        self.enter_and_arm(id, fd)
+                    }
+                    result => result,
+                }
+            })
+            .or_else(|errno| match errno.0 {
+                libc::EPERM => self.attach_unpollable(id, fd),
+                _ => {
+                    self.detach_from_descriptor(id);
+                    // The kernel's word for "too many watches".
+                    Err(if errno.0 == libc::ENOSPC { Errno::ENOMEM } else { errno })
+                }
+            })
+    }
+
+    fn enter_and_arm(&mut self, id: KnoteId, fd: i32) -> Result<()> {
         if self.contents.nodes.get(fd).is_none() {
-            let generation = descriptors::watch(fd, self.slot)?;
+            let mut generation = descriptors::watch(fd, self.slot)?;
+            if generation.is_doubtful() {
+                descriptors::await_closers(fd);
+                generation = descriptors::watch(fd, self.slot)?;
+            }
             let node = Node::new(self.next_epoch(), generation);
             self.contents.nodes.insert(fd, node)?;
         }
         self.enter(id, fd);
-        match self.settle(id, false) {
-            Err(Errno(libc::EPERM)) => self.attach_unpollable(id, fd),
-            // Left over from a number that was closed behind our back: begin anew.
-            Err(Errno(libc::ENOENT)) => {
-                self.leave(id, fd);
-                self.forget(fd);
-                let generation = descriptors::watch(fd, self.slot)?;
-                let node = Node::new(self.next_epoch(), generation);
-                self.contents.nodes.insert(fd, node)?;
-                self.enter(id, fd);
-                self.settle(id, false).inspect_err(|_| self.detach_from_descriptor(id))?;
-                self.check_still_open(fd)
-            }
-            Err(errno) => {
-                self.detach_from_descriptor(id);
-                // The kernel's word for "too many watches".
-                Err(if errno.0 == libc::ENOSPC { Errno::ENOMEM } else { errno })
-            }
-            Ok(()) => self.check_still_open(fd),
-        }
-    }
-
-    /// Another thread may be closing the number at this moment, and have looked for our item before it was there:
-    /// then it is taken out while the number still is that file's.
-    fn check_still_open(&mut self, fd: i32) -> Result<()> {
-        let Some(node) = self.contents.nodes.get(fd) else { return Ok(()) };
-        if descriptors::trusted(fd, node.generation) || node.knotes.iter().filter(|&&id| id != NIL).count() > 1 {
-            return Ok(());
-        }
-        self.kernel.forget(fd);
-        // The caller frees the knote that was to be attached.
-        self.contents.nodes.remove(fd);
-        Err(Errno::EBADF)
+        self.settle(id, false)
     }
 
     /// epoll does not take it. Files and the like are served in user space, the rest is refused.

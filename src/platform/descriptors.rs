@@ -89,6 +89,14 @@ pub fn watch(fd: i32, slot: u32) -> Result<Generation> {
     Ok(Generation::of(cell.state.fetch_or(Classes::of_slot(slot).0, SeqCst)))
 }
 
+/// Waits a moment for closes of the number to end: one that has looked for our item already must not close the file
+/// after we have added it. (Not for ever: it may linger over an old file whose number has been reused.)
+pub fn await_closers(fd: i32) {
+    if let Some(cell) = cell(fd) {
+        super::sys::wait_a_moment(5, || cell.state.load(SeqCst) & CLOSERS == 0);
+    }
+}
+
 /// The queue in `slot` watches `fd` no more. Its lock is held, so no EV_ADD of its own is under way.
 pub fn unwatch(fd: i32, slot: u32) {
     if slot < OWN_CLASSES {

@@ -38,7 +38,7 @@ fn tell(fd: i32, owner: Owner, classes: Classes) -> Option<Burial> {
     if !classes.is_empty() {
         for slot in used_slots() {
             if classes.contains(slot.index) && slot.state.load(SeqCst) == LIVE {
-                slot.kernel.forget(fd);
+                slot.kernel.forget(fd, slot.lock_is_mine());
             }
         }
     }

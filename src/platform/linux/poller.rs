@@ -193,6 +193,8 @@ pub struct Poller {
     inotify: AtomicI32,
     signals: AtomicI32,
     timers: [AtomicI32; 2],
+    /// The descriptor whose item is just being added; -1: none.
+    adding: AtomicI32,
     /// The expiry that each timerfd is set to; `u64::MAX`: none.
     due: [AtomicU64; 2],
 }
@@ -211,6 +213,7 @@ impl Poller {
             inotify: AtomicI32::new(-1),
             signals: AtomicI32::new(-1),
             timers: [const { AtomicI32::new(-1) }; 2],
+            adding: AtomicI32::new(-1),
             due: [const { AtomicU64::new(u64::MAX) }; 2],
         }
     }
@@ -372,8 +375,20 @@ impl Poller {
         }
     }
 
-    /// `fd` is about to be closed: its items go, whoever else holds the file open. Takes no lock.
-    pub fn forget(&self, fd: i32) {
+    /// The item of `fd` is being added, by `add`: a close of the number that begins meanwhile waits for it.
+    pub fn adding<T>(&self, fd: i32, add: impl FnOnce() -> T) -> T {
+        self.adding.store(fd, SeqCst);
+        let added = add();
+        self.adding.store(-1, SeqCst);
+        added
+    }
+
+    /// `fd` is about to be closed: its items go, whoever else holds the file open. Takes no lock; waits a moment for
+    /// a thread that just adds one, unless it is the calling one, which this handler has `interrupted`.
+    pub fn forget(&self, fd: i32, interrupted: bool) {
+        if !interrupted {
+            sys::wait_a_moment(100, || self.adding.load(SeqCst) != fd);
+        }
         for epoll in core::iter::once(&self.epoll).chain(&self.sides) {
             let epoll = epoll.load(SeqCst);
             if epoll >= 0 {

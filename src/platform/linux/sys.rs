@@ -241,6 +241,22 @@ pub fn now(clock: c_int) -> u64 {
     (time.tv_sec as u64).saturating_mul(NANOSECONDS).saturating_add(time.tv_nsec as u64)
 }
 
+/// Waits for what another thread is about to finish, but not longer than some `milliseconds`.
+pub fn wait_a_moment(milliseconds: u32, done: impl Fn() -> bool) {
+    const TURNS: u32 = 100;
+    for turn in 0..TURNS + milliseconds * 20 {
+        if done() {
+            return;
+        }
+        if turn < TURNS {
+            // SAFETY: no preconditions.
+            unsafe { libc::sched_yield() };
+        } else {
+            nap(50_000);
+        }
+    }
+}
+
 pub fn nap(nanoseconds: u64) {
     let time = timespec_of(nanoseconds);
     // SAFETY: `time` is a local; an early return is harmless.
