@@ -123,14 +123,12 @@ impl Queue<'_> {
         let kernel = self.kernel;
         kernel
             .adding(fd, || {
-                descriptors::await_closers(fd);
                 self.refresh(fd);
                 match self.enter_and_arm(id, fd) {
                     // Left over from a number that was closed behind our back: begin anew.
                     Err(Errno::ENOENT) => {
                         self.leave(id, fd);
                         self.forget(fd);
-                        descriptors::await_closers(fd);
                         self.enter_and_arm(id, fd)
                     }
                     result => result,
