@@ -13,7 +13,7 @@ use crate::errno::{Errno, Result};
 use crate::filter::Filter;
 use crate::platform::descriptors;
 use crate::platform::front;
-use crate::platform::{Arm, Kind, Place, PLACES};
+use crate::platform::{self, Arm, Kind, Place, PLACES};
 
 /// How the kernel is to report a knote.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,9 +88,9 @@ impl Queue<'_> {
                 return true;
             }
         }
-        // No item: a file. Either we know that it was closed, or it has to be the same one still.
+        // No item: a file or a device. Either we know that it was closed, or it has to be the same one still.
         let doubted = node.generation.is_doubtful() || !front::is_in_front();
-        let same = doubted && crate::platform::file(fd).is_some_and(|file| file.identity == node.epoch);
+        let same = doubted && platform::identity(fd) == Some(node.epoch);
         if same {
             node.generation = generation;
         }
@@ -165,8 +165,8 @@ impl Queue<'_> {
             Ok(kind @ (Kind::File | Kind::Device)) => {
                 if let Some(node) = self.contents.nodes.get(fd) {
                     node.kind = kind;
-                    if let Some(file) = crate::platform::file(fd) {
-                        node.epoch = file.identity.max(1);
+                    if let Some(identity) = platform::identity(fd) {
+                        node.epoch = identity;
                     }
                 }
                 Ok(())

@@ -16,7 +16,7 @@ pub mod watches;
 
 use crate::errno::{Errno, Result};
 use crate::filter::{self, Filter, Report};
-use crate::platform::{Clock, Mask, Poller};
+use crate::platform::{Clock, Mask, Poller, CLOCKS};
 use hashbrown::HashTable;
 use heap::Timers;
 use knote::{Knote, KnoteId, LookoutList, ReadyList, Slab, State, Sticky, NIL};
@@ -127,9 +127,8 @@ impl Queue<'_> {
 
     /// Takes a knote out of everything and frees it. Its filter has been detached, or never was attached.
     pub fn free(&mut self, id: KnoteId) {
+        self.deactivate(id);
         let contents = &mut *self.contents;
-        contents.ready.remove(&mut contents.knotes, id);
-        contents.lookouts.remove(&mut contents.knotes, id);
         let Knote { ident, filter, .. } = contents.knotes[id];
         if !filter.is_descriptor() {
             if let Ok(entry) = contents.named.find_entry(hash(filter, ident), |&other| other == id) {
@@ -232,7 +231,7 @@ impl Queue<'_> {
 
     /// Looks at all clocks, whoever was to be told of an expiry.
     pub fn expire_all(&mut self) {
-        for clock in [Clock::Monotonic, Clock::Wall] {
+        for clock in CLOCKS {
             if self.contents.timers[clock as usize].len() > 0 || self.contents.tick != u64::MAX {
                 self.expire(clock);
             }

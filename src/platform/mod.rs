@@ -23,6 +23,6 @@ mod linux;
 #[cfg(target_os = "linux")]
 use linux as system;
 
-pub use system::inspect::{ask, emptied, exceptional, file, readable, writable, Kind, Status};
-pub use system::poller::{Arm, Buffer, Clock, Event, Mask, Place, Poller, Source, PLACES};
+pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status};
+pub use system::poller::{Arm, Buffer, Clock, Event, Mask, Place, Poller, Source, CLOCKS, PLACES};
 pub use system::{births, next, signals, start, sys};

@@ -390,7 +390,7 @@ pub fn emptied(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
     }
 }
 
-/// How a file stands: its size, the offset of the next read, and who it is.
+/// How a file stands: how far the next read is from its end, and who it is.
 pub struct FileStatus {
     pub unread: i64,
     pub identity: u32,
@@ -405,6 +405,16 @@ pub fn file(fd: i32) -> Option<FileStatus> {
         return None;
     }
     let offset = sys::offset(fd).unwrap_or(0);
-    let identity = (stat.st_ino ^ stat.st_dev.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    Some(FileStatus { unread: stat.st_size - offset, identity: identity as u32, nameless: stat.st_nlink == 0 })
+    Some(FileStatus { unread: stat.st_size - offset, identity: identity_of(&stat), nameless: stat.st_nlink == 0 })
+}
+
+/// Which file or device the number is open on; `None`: on nothing.
+pub fn identity(fd: i32) -> Option<u32> {
+    sys::stat(fd).ok().map(|stat| identity_of(&stat))
+}
+
+/// Device and inode, mixed; never 0.
+fn identity_of(stat: &libc::stat) -> u32 {
+    let mixed = (stat.st_ino ^ stat.st_dev.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    (mixed as u32).max(1)
 }
