@@ -117,7 +117,7 @@ fn unpollable_event(queue: &mut Queue, id: KnoteId) -> Option<Report> {
     if node.kind == Kind::Device {
         return Some(Report { data: 1, ..Report::default() });
     }
-    let file = platform::file(fd).filter(|file| file.identity == node.epoch)?;
+    let file = platform::file(fd).filter(|file| file.identity == node.identity)?;
     if file.unread != 0 || knote.fflags & NOTE_FILE_POLL != 0 {
         return Some(Report { data: file.unread, ..Report::default() });
     }

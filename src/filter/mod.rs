@@ -11,9 +11,11 @@
 //! How the kernel is asked is the platform's business.
 
 mod io;
+mod proc;
 mod signal;
 mod timer;
 mod user;
+mod vnode;
 
 use crate::errno::{Errno, Result};
 use crate::event::*;
@@ -28,9 +30,12 @@ pub enum Filter {
     Write,
     Except,
     Empty,
+    Vnode,
+    Procdesc,
     Timer,
     User,
     Signal,
+    Proc,
 }
 
 impl Filter {
@@ -41,6 +46,9 @@ impl Filter {
             EVFILT_WRITE => Ok(Filter::Write),
             EVFILT_EXCEPT => Ok(Filter::Except),
             EVFILT_EMPTY => Ok(Filter::Empty),
+            EVFILT_VNODE => Ok(Filter::Vnode),
+            EVFILT_PROCDESC => Ok(Filter::Procdesc),
+            EVFILT_PROC => Ok(Filter::Proc),
             EVFILT_TIMER => Ok(Filter::Timer),
             EVFILT_USER => Ok(Filter::User),
             EVFILT_SIGNAL => Ok(Filter::Signal),
@@ -55,6 +63,9 @@ impl Filter {
             Filter::Write => EVFILT_WRITE,
             Filter::Except => EVFILT_EXCEPT,
             Filter::Empty => EVFILT_EMPTY,
+            Filter::Vnode => EVFILT_VNODE,
+            Filter::Procdesc => EVFILT_PROCDESC,
+            Filter::Proc => EVFILT_PROC,
             Filter::Timer => EVFILT_TIMER,
             Filter::User => EVFILT_USER,
             Filter::Signal => EVFILT_SIGNAL,
@@ -67,6 +78,12 @@ impl Filter {
         (self as usize) < LANES
     }
 
+    /// Does an item of the kernel's tell of it?
+    #[inline]
+    pub fn is_polled(self) -> bool {
+        (self as usize) < POLLED_LANES
+    }
+
     /// The place of a descriptor's knote of this filter among those of the descriptor.
     #[inline]
     pub fn lane(self) -> usize {
@@ -75,7 +92,9 @@ impl Filter {
 }
 
 /// How many filters are about descriptors: the first ones.
-pub const LANES: usize = 4;
+pub const LANES: usize = 6;
+/// Those of them that the kernel's poll knows of: the first ones again.
+pub const POLLED_LANES: usize = 4;
 
 /// What a knote reports: these go into the event as they are; `flags` are added to the knote's own.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -92,6 +111,8 @@ pub fn check(filter: Filter, change: &kevent) -> Result<()> {
         Filter::Timer => timer::check(change),
         Filter::User => Ok(()),
         Filter::Signal => signal::check(change),
+        Filter::Vnode => vnode::check(change),
+        Filter::Proc | Filter::Procdesc => proc::check(filter, change),
     }
 }
 
@@ -100,6 +121,8 @@ pub fn check_touch(filter: Filter, change: &kevent, flags: u16) -> Result<()> {
     match filter {
         Filter::Timer if timer::restarts(change, flags) => timer::check(change),
         Filter::Read | Filter::Write | Filter::Except | Filter::Empty if flags & EV_ADD != 0 => io::check(change),
+        Filter::Vnode => vnode::check_touch(change, flags),
+        Filter::Proc | Filter::Procdesc => proc::check_touch(filter, change, flags),
         _ => Ok(()),
     }
 }
@@ -110,6 +133,8 @@ pub fn attach(queue: &mut Queue, id: KnoteId, change: &kevent) -> Result<()> {
         Filter::Timer => timer::attach(queue, id, change),
         Filter::User => user::attach(queue, id, change),
         Filter::Signal => signal::attach(queue, id),
+        Filter::Vnode => vnode::attach(queue, id),
+        Filter::Proc | Filter::Procdesc => proc::attach(queue, id),
     }
 }
 
@@ -119,6 +144,8 @@ pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Res
         Filter::Timer => timer::touch(queue, id, change, flags),
         Filter::User => user::touch(queue, id, change, flags),
         Filter::Signal => signal::touch(queue, id),
+        Filter::Vnode => vnode::touch(queue, id, change, flags),
+        Filter::Proc | Filter::Procdesc => proc::touch(queue, id, change, flags),
     }
 }
 
@@ -128,6 +155,18 @@ pub fn detach(queue: &mut Queue, id: KnoteId) {
         Filter::Timer => timer::detach(queue, id),
         Filter::User => {}
         Filter::Signal => signal::detach(queue, id),
+        Filter::Vnode => vnode::detach(queue, id),
+        Filter::Proc | Filter::Procdesc => proc::detach(queue, id),
+    }
+}
+
+/// The descriptor of the knote is gone, and the kernel's item with it: gives back what else it held.
+pub fn release(queue: &mut Queue, id: KnoteId) {
+    match queue.knote(id).filter {
+        Filter::Read => queue.unwatch_file(id),
+        Filter::Vnode => vnode::release(queue, id),
+        Filter::Procdesc => proc::release(queue, id),
+        _ => {}
     }
 }
 
@@ -140,6 +179,8 @@ pub fn event(queue: &mut Queue, id: KnoteId, seen: Option<Mask>) -> Option<Repor
         Filter::Timer => timer::event(queue, id),
         Filter::User => user::event(queue, id),
         Filter::Signal => signal::event(queue, id),
+        Filter::Vnode => vnode::event(queue, id),
+        Filter::Proc | Filter::Procdesc => proc::event(queue, id),
     }
 }
 
@@ -157,6 +198,8 @@ pub fn reported(queue: &mut Queue, id: KnoteId) {
         Filter::Read | Filter::Write | Filter::Except | Filter::Empty => io::reported(queue, id),
         Filter::Timer | Filter::User => queue.knote(id).state.remove(State::ACTIVE),
         Filter::Signal => signal::reported(queue, id),
+        Filter::Vnode => vnode::reported(queue, id),
+        Filter::Proc | Filter::Procdesc => proc::reported(queue, id),
     }
 }
 
@@ -164,7 +207,7 @@ pub fn reported(queue: &mut Queue, id: KnoteId) {
 pub fn stays_ready(queue: &mut Queue, id: KnoteId) -> bool {
     match queue.knote(id).filter {
         Filter::Read | Filter::Write | Filter::Except | Filter::Empty => io::is_unpollable(queue, id),
-        Filter::Timer | Filter::User | Filter::Signal => queue.knote(id).is(State::ACTIVE),
+        _ => queue.knote(id).is(State::ACTIVE),
     }
 }
 

@@ -10,7 +10,7 @@ use super::knote::{Knote, KnoteId, State, Sticky, NIL};
 use super::node::Node;
 use super::Queue;
 use crate::errno::{Errno, Result};
-use crate::filter::Filter;
+use crate::filter::{self, Filter, POLLED_LANES};
 use crate::platform::descriptors;
 use crate::platform::front;
 use crate::platform::{self, Arm, Kind, Place, PLACES};
@@ -90,7 +90,7 @@ impl Queue<'_> {
         }
         // No item: a file or a device. Either we know that it was closed, or it has to be the same one still.
         let doubted = node.generation.is_doubtful() || !front::is_in_front();
-        let same = doubted && platform::identity(fd) == Some(node.epoch);
+        let same = doubted && platform::identity(fd) == Some(node.identity);
         if same {
             node.generation = generation;
         }
@@ -109,7 +109,7 @@ impl Queue<'_> {
         let Some(node) = self.contents.nodes.get(fd) else { return };
         for id in node.knotes {
             if id != NIL {
-                self.unwatch_file(id);
+                filter::release(self, id);
                 self.free(id);
             }
         }
@@ -145,17 +145,20 @@ impl Queue<'_> {
     }
 
     fn enter_and_arm(&mut self, id: KnoteId, fd: i32) -> Result<()> {
-        if self.contents.nodes.get(fd).is_none() {
-            let mut generation = descriptors::watch(fd, self.slot)?;
-            if generation.is_doubtful() {
-                descriptors::await_closers(fd);
-                generation = descriptors::watch(fd, self.slot)?;
-            }
-            let node = Node::new(self.next_epoch(), generation);
-            self.contents.nodes.insert(fd, node)?;
-        }
-        self.enter(id, fd);
+        self.enter(id, fd)?;
         self.settle(id, false)
+    }
+
+    /// Ties a new knote to its descriptor, of which no item of the kernel's tells. `EBADF`, `ENOMEM`.
+    pub fn attach_without_item(&mut self, id: KnoteId) -> Result<()> {
+        let fd = self.contents.knotes[id].fd();
+        self.refresh(fd);
+        let identity = platform::identity(fd).ok_or(Errno::EBADF)?;
+        self.enter(id, fd)?;
+        if let Some(node) = self.contents.nodes.get(fd) {
+            node.identity = identity;
+        }
+        Ok(())
     }
 
     /// epoll does not take it. Files and the like are served in user space, the rest is refused.
@@ -166,7 +169,7 @@ impl Queue<'_> {
                 if let Some(node) = self.contents.nodes.get(fd) {
                     node.kind = kind;
                     if let Some(identity) = platform::identity(fd) {
-                        node.epoch = identity;
+                        node.identity = identity;
                     }
                 }
                 Ok(())
@@ -178,11 +181,22 @@ impl Queue<'_> {
         }
     }
 
-    fn enter(&mut self, id: KnoteId, fd: i32) {
+    /// Puts the knote among those of its descriptor.
+    fn enter(&mut self, id: KnoteId, fd: i32) -> Result<()> {
+        if self.contents.nodes.get(fd).is_none() {
+            let mut generation = descriptors::watch(fd, self.slot)?;
+            if generation.is_doubtful() {
+                descriptors::await_closers(fd);
+                generation = descriptors::watch(fd, self.slot)?;
+            }
+            let node = Node::new(self.next_epoch(), generation);
+            self.contents.nodes.insert(fd, node)?;
+        }
         let filter = self.contents.knotes[id].filter;
         if let Some(node) = self.contents.nodes.get(fd) {
             node.knotes[filter.lane()] = id;
         }
+        Ok(())
     }
 
     fn leave(&mut self, id: KnoteId, fd: i32) {
@@ -230,16 +244,18 @@ impl Queue<'_> {
         if node.kind.is_unpollable() {
             return Ok(());
         }
-        self.place(mover, &node);
+        if self.contents.knotes[mover].filter.is_polled() {
+            self.place(mover, &node);
+        }
         let mut wanted = [Arm::empty(); PLACES];
-        for id in node.knotes {
+        for id in node.knotes.into_iter().take(POLLED_LANES) {
             if id != NIL {
                 let knote = &self.contents.knotes[id];
                 wanted[place_of(knote).0 as usize] |= arm_of(knote);
             }
         }
         let mover = &self.contents.knotes[mover];
-        let again = rearm && mode(mover) == Mode::Edge;
+        let again = rearm && mover.filter.is_polled() && mode(mover) == Mode::Edge;
         let mut result = Ok(());
         for place in Place::all() {
             let (armed, wanted) = (node.armed(place), wanted[place.0 as usize]);
@@ -261,7 +277,8 @@ impl Queue<'_> {
     /// other's.
     fn place(&mut self, mover: KnoteId, node: &Node) {
         let knotes = &mut self.contents.knotes;
-        let others = node.knotes.into_iter().filter(|&id| id != NIL && id != mover);
+        let polled = node.knotes.into_iter().take(POLLED_LANES);
+        let others = polled.filter(|&id| id != NIL && id != mover);
         let shares = |one: &Knote, other: &Knote| match (mode(one), mode(other)) {
             (Mode::Off, _) | (_, Mode::Off) => true,
             (one, other) => one == Mode::Level && other == Mode::Level,
@@ -307,7 +324,7 @@ impl Queue<'_> {
     }
 
     /// The last knote on a file takes its watch along.
-    fn unwatch_file(&mut self, id: KnoteId) {
+    pub fn unwatch_file(&mut self, id: KnoteId) {
         let watch = self.contents.knotes[id].aux;
         if watch == NIL || self.contents.knotes[id].filter != Filter::Read {
             return;

@@ -15,7 +15,7 @@ use super::{Queue, TICK};
 use crate::errno::{Errno, Result};
 use crate::event::*;
 use crate::filter::Report;
-use crate::filter::{self, Filter, LANES};
+use crate::filter::{self, Filter, POLLED_LANES};
 use crate::platform::sys::{self, Uncancelled};
 use crate::platform::{signals, Arm, Buffer, Clock, Event, Mask, Place, Source, PLACES};
 use crate::registry::Slot;
@@ -305,8 +305,8 @@ impl Queue<'_> {
         self.fired_once(fd, place);
         // What is not level does not come again by itself.
         let mut news = !is_level(node.armed(place));
-        let mut came_to_nothing = [NIL; LANES];
-        for (lane, id) in node.knotes.into_iter().enumerate() {
+        let mut came_to_nothing = [NIL; POLLED_LANES];
+        for (lane, id) in node.knotes.into_iter().take(POLLED_LANES).enumerate() {
             if id == NIL || !concerns(mask, lane) || place_of(&self.contents.knotes[id]) != place {
                 continue;
             }
@@ -329,7 +329,7 @@ impl Queue<'_> {
                 None => came_to_nothing[lane] = id,
             }
         }
-        if came_to_nothing != [NIL; LANES] {
+        if came_to_nothing != [NIL; POLLED_LANES] {
             news |= self.came_to_nothing(place, fd, came_to_nothing);
         }
         news
@@ -340,7 +340,7 @@ impl Queue<'_> {
     /// data), or the item was armed for once, it is armed for edges until the knote has something to report. True: the
     /// item has been changed.
     #[cold]
-    fn came_to_nothing(&mut self, place: Place, fd: i32, knotes: [KnoteId; LANES]) -> bool {
+    fn came_to_nothing(&mut self, place: Place, fd: i32, knotes: [KnoteId; POLLED_LANES]) -> bool {
         let Some(node) = self.contents.nodes.get(fd) else { return false };
         let armed = node.armed(place);
         let mut mover = NIL;
@@ -403,7 +403,7 @@ impl Queue<'_> {
                 Some(report) => self.deliver(id, report, out),
                 None if self.knote(id).is(State::QUIET | State::TICK) => self.look_out(id),
                 // Its item may have fired for this, and be silent since.
-                None if self.knote(id).filter.is_descriptor() => {
+                None if self.knote(id).filter.is_polled() => {
                     let _ = self.settle(id, false);
                 }
                 None => {}

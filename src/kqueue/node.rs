@@ -12,9 +12,10 @@ use crate::platform::{Arm, Kind, Place, PLACES};
 pub struct Node {
     /// By filter.
     pub knotes: [KnoteId; LANES],
-    /// Tells this use of the number from earlier ones in events of the kernel that come late; 0: no node. For a
-    /// file, which has no events: who it is (device and inode, mixed).
+    /// Tells this use of the number from earlier ones in events of the kernel that come late; 0: no node.
     pub epoch: u32,
+    /// Who the file is (device and inode, mixed), where knotes have no item of the kernel's that would tell; else 0.
+    pub identity: u32,
     pub generation: Generation,
     armed: [Arm; PLACES],
     pub kind: Kind,
@@ -24,6 +25,7 @@ impl Node {
     const NONE: Node = Node {
         knotes: [NIL; LANES],
         epoch: 0,
+        identity: 0,
         generation: Generation::NONE,
         armed: [Arm::empty(); PLACES],
         kind: Kind::Unknown,

@@ -36,6 +36,12 @@ extern "C" {
 /* Only named, for programs that name it: registering it is EPERM, as for any program on FreeBSD. */
 #define EVFILT_AIO (-3)
 
+/* Something happened to the file, directory or FIFO under descriptor ident; fflags says what. */
+#define EVFILT_VNODE (-4)
+
+/* Process ident exited, forked or executed; fflags says which. */
+#define EVFILT_PROC (-5)
+
 /* Signal number ident was sent to the process; data is how many times. */
 #define EVFILT_SIGNAL (-6)
 
@@ -45,8 +51,14 @@ extern "C" {
 /* Event ident (any number) of the program's own, fired by NOTE_TRIGGER. */
 #define EVFILT_USER (-11)
 
+/* The library's own settings and facts; fflags says which. */
+#define EVFILT_LIBKQUEUE (-12)
+
 /* Descriptor ident has sent all that was written to it: its send buffer is empty. */
 #define EVFILT_EMPTY (-13)
+
+/* The process behind process descriptor ident (a pidfd) exited. */
+#define EVFILT_PROCDESC (-16)
 
 /* Descriptor ident has something exceptional: urgent data, with NOTE_OOB. */
 #define EVFILT_EXCEPT (-17)
@@ -102,6 +114,69 @@ extern "C" {
 /* EVFILT_EXCEPT: urgent data is pending. */
 #define NOTE_OOB 0x0002
 
+/* EVFILT_VNODE: the last name of the file or directory was removed. */
+#define NOTE_DELETE 0x0001
+
+/* EVFILT_VNODE: its contents were written; an entry of the directory was made, removed or renamed. */
+#define NOTE_WRITE 0x0002
+
+/* EVFILT_VNODE: it grew; an entry was moved into the directory or out of it. */
+#define NOTE_EXTEND 0x0004
+
+/* EVFILT_VNODE: its mode, owner, times or extended attributes were set. */
+#define NOTE_ATTRIB 0x0008
+
+/* EVFILT_VNODE: its link count changed; a subdirectory was made, removed or moved. */
+#define NOTE_LINK 0x0010
+
+/* EVFILT_VNODE: it was renamed. */
+#define NOTE_RENAME 0x0020
+
+/* EVFILT_VNODE: access was revoked. Cannot happen on Linux: accepted beside other notes. */
+#define NOTE_REVOKE 0x0040
+
+/* EVFILT_VNODE: it shrank. */
+#define NOTE_TRUNCATE 0x0080
+
+/* EVFILT_VNODE: it was opened. */
+#define NOTE_OPEN 0x0100
+
+/* EVFILT_VNODE: a descriptor on it that could not write was closed. */
+#define NOTE_CLOSE 0x0200
+
+/* EVFILT_VNODE: a descriptor on it that could write was closed. */
+#define NOTE_CLOSE_WRITE 0x0400
+
+/* EVFILT_VNODE: it was read. */
+#define NOTE_READ 0x0800
+
+/* EVFILT_PROC, EVFILT_PROCDESC: the process exited; data is its status as of wait(2). */
+#define NOTE_EXIT 0x80000000
+
+/* EVFILT_PROC: it forked. */
+#define NOTE_FORK 0x40000000
+
+/* EVFILT_PROC: it executed a program. */
+#define NOTE_EXEC 0x20000000
+
+/* EVFILT_PROC: the bits that say what happened. */
+#define NOTE_PCTRLMASK 0xf0000000
+
+/* EVFILT_PROC: the bits of a process number. */
+#define NOTE_PDATAMASK 0x000fffff
+
+/* EVFILT_PROC: watch the children that it makes, too, and theirs. */
+#define NOTE_TRACK 0x00000001
+
+/* EVFILT_PROC: coming out: a child could not be watched, or something was missed. */
+#define NOTE_TRACKERR 0x00000002
+
+/* EVFILT_PROC: coming out: ident is a new child, data its parent. */
+#define NOTE_CHILD 0x00000004
+
+/* With NOTE_EXIT: coming out, data is the status; without it the system hides the status (macOS). */
+#define NOTE_EXITSTATUS 0x04000000
+
 /* EVFILT_USER: leave the event's flags as they are. */
 #define NOTE_FFNOP 0x00000000
 
@@ -140,6 +215,30 @@ extern "C" {
 
 /* EVFILT_TIMER: data is milliseconds. */
 #define NOTE_MSECONDS 0x0010
+
+/* EVFILT_LIBKQUEUE: the library's version, 0xMMmmpprr, in data. */
+#define NOTE_VERSION 0x0001
+
+/* EVFILT_LIBKQUEUE: the same as a string in udata. */
+#define NOTE_VERSION_STR 0x0002
+
+/* EVFILT_LIBKQUEUE: data 0 allows the library to leave locks out; it never does. */
+#define NOTE_THREAD_SAFE 0x0003
+
+/* EVFILT_LIBKQUEUE: data 0 leaves a child of fork its copies of our descriptors. */
+#define NOTE_FORK_CLEANUP 0x0004
+
+/* EVFILT_LIBKQUEUE: data 1 has every call described on stderr, 0 none. */
+#define NOTE_DEBUG 0x0005
+
+/* EVFILT_LIBKQUEUE: data points to the string that each line begins with. */
+#define NOTE_DEBUG_PREFIX 0x0006
+
+/* EVFILT_LIBKQUEUE: data points to a function, void (*)(const char *, ...), that is given the lines. */
+#define NOTE_DEBUG_FUNC 0x0007
+
+/* EVFILT_LIBKQUEUE: data is how often files are looked at, where the system does not tell of them. */
+#define NOTE_FILE_POLL_INTERVAL 0x0008
 
 /* kqueuex(): the descriptor is closed by exec. (That of kqueue() is too.) */
 #define KQUEUE_CLOEXEC 0x0001
