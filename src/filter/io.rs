@@ -14,16 +14,20 @@ use crate::platform::front;
 use crate::platform::{self, Kind, Mask, Status};
 
 pub fn check(change: &kevent) -> Result<()> {
-    let fd = descriptors::number(change.ident)?;
     // Nothing else of what is exceptional can be told apart.
     if change.filter == EVFILT_EXCEPT && change.fflags & NOTE_OOB == 0 {
         return Err(Errno::EINVAL);
     }
-    match descriptors::owner(fd) {
+    check_descriptor(change)
+}
+
+/// `EBADF` no descriptor; `EINVAL` a kqueue, but for EVFILT_READ.
+pub fn check_descriptor(change: &kevent) -> Result<()> {
+    match descriptors::owner(descriptors::number(change.ident)?) {
         // 3.8, F: a kqueue can only be read.
         Owner::Queue { .. } | Owner::Duplicate { .. } if change.filter != EVFILT_READ => Err(Errno::EINVAL),
         // As far as the program goes, that number is not open.
-        Owner::Helper { .. } if front::is_in_front() => Err(Errno::EBADF),
+        owner if owner.is_helper() && front::is_in_front() => Err(Errno::EBADF),
         _ => Ok(()),
     }
 }

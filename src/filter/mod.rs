@@ -11,7 +11,7 @@
 //! How the kernel is asked is the platform's business.
 
 mod io;
-mod proc;
+pub mod proc;
 mod signal;
 mod timer;
 mod user;
@@ -122,7 +122,7 @@ pub fn check_touch(filter: Filter, change: &kevent, flags: u16) -> Result<()> {
         Filter::Timer if timer::restarts(change, flags) => timer::check(change),
         Filter::Read | Filter::Write | Filter::Except | Filter::Empty if flags & EV_ADD != 0 => io::check(change),
         Filter::Vnode => vnode::check_touch(change, flags),
-        Filter::Proc | Filter::Procdesc => proc::check_touch(filter, change, flags),
+        Filter::Proc | Filter::Procdesc => proc::check_touch(filter, change),
         _ => Ok(()),
     }
 }
@@ -216,12 +216,15 @@ pub fn insists(filter: Filter, fd: i32) -> bool {
     io::insists(filter, fd)
 }
 
-/// Has the descriptor of the knote been closed? Then the knote has just been freed.
+/// Has the descriptor of the knote been closed, or its process ended without a word? Then the knote has just been
+/// freed.
 pub fn is_gone(queue: &mut Queue, id: KnoteId) -> bool {
     let knote = *queue.knote(id);
-    if !knote.filter.is_descriptor() {
-        return false;
+    if knote.filter.is_descriptor() {
+        queue.refresh(knote.fd());
+        if queue.contents.nodes.get(knote.fd()).is_none_or(|node| !node.knotes.contains(&id)) {
+            return true;
+        }
     }
-    queue.refresh(knote.fd());
-    queue.contents.nodes.get(knote.fd()).is_none_or(|node| !node.knotes.contains(&id))
+    matches!(knote.filter, Filter::Proc | Filter::Procdesc) && proc::has_ended(queue, id)
 }

@@ -3,7 +3,7 @@
 //! The process-wide half, which catches signals without touching anybody's mask, is the platform's; a knote
 //! remembers in `data` how many it has told of.
 
-use super::Report;
+use super::{proc, Report};
 use crate::errno::Result;
 use crate::event::kevent;
 use crate::kqueue::knote::{KnoteId, State, Sticky};
@@ -37,7 +37,10 @@ fn watch(queue: &mut Queue, id: KnoteId) -> Result<()> {
 
 pub fn detach(queue: &mut Queue, id: KnoteId) {
     let signo = queue.knote(id).ident as i32;
-    signals::unwatch(queue.slot, queue.kernel, signo);
+    signals::rest(queue.slot, queue.kernel, signo);
+    if signo != libc::SIGCHLD || !proc::hears_of_children(queue) {
+        signals::unhear(queue.slot, signo);
+    }
 }
 
 pub fn event(queue: &mut Queue, id: KnoteId) -> Option<Report> {

@@ -5,6 +5,9 @@
 //! starves the other when more is ready than fits (1.12). A knote is reported once in a collection, whichever
 //! side tells of it.
 //!
+//! What processes have to say comes last: a program reads what a child wrote, then hears of its end. Where more
+//! is ready than fits, up to half of the room is kept for that.
+//!
 //! The lock is taken to look at the ready list, if it has anything, and to make events of what the kernel said;
 //! never while waiting.
 
@@ -15,7 +18,7 @@ use super::{Queue, TICK};
 use crate::errno::{Errno, Result};
 use crate::event::*;
 use crate::filter::Report;
-use crate::filter::{self, Filter, POLLED_LANES};
+use crate::filter::{self, proc, Filter, POLLED_LANES};
 use crate::platform::sys::{self, Uncancelled};
 use crate::platform::{signals, Arm, Buffer, Clock, Event, Mask, Place, Source, PLACES};
 use crate::registry::Slot;
@@ -74,6 +77,9 @@ fn collect_by<const N: usize>(
     let mut turn = None;
     // How many events of the kernel's told nothing new.
     let mut repeated = 0;
+    // How much of the room is kept for what processes have to say.
+    let mut kept = 0;
+    let half = out.room() / 2;
     loop {
         let mut kernel_first = false;
         let mut short = None;
@@ -86,7 +92,8 @@ fn collect_by<const N: usize>(
                 queue.expire(clock);
             }
             let kernel_can_tell = queue.kernel_can_tell() || slot.awaits_signals();
-            kernel_first = queue.begin(slot, out, kernel_can_tell);
+            kernel_first = queue.begin(slot, out, kernel_can_tell, half);
+            kept = queue.contents.departures.len().min(half);
             if queue.contents.without_clock && !queue.contents.lookouts.is_empty() {
                 short = timeout.is_none_or(is_long).then(|| sys::timespec_of(TICK));
             }
@@ -104,7 +111,7 @@ fn collect_by<const N: usize>(
             None => &timeout,
             short => short,
         };
-        let room = out.room().min(N);
+        let room = out.room().saturating_sub(kept).clamp(1, N);
         let events = wait_for_events(slot, &mut buffer, room, patience, cancel);
         if slot.is_closed() {
             return Err(Errno::EBADF);
@@ -116,15 +123,20 @@ fn collect_by<const N: usize>(
                 let mut contents = slot.lock()?;
                 let mut queue = slot.queue(&mut contents);
                 queue.take_turn(&mut turn);
-                let news = queue.process_all(slot, events, out);
-                queue.finish(slot);
+                let news = queue.process_all(slot, events, out, half);
+                kept = queue.contents.departures.len().min(half);
                 // What was armed anew reports once more. Behind a full batch there may be more; if all of it only said
                 // again what this collection has reported, the kernel goes on to the next, until it has said all of
                 // that once.
                 repeated += if news { 0 } else { events.len() };
                 let more = events.len() == room && repeated <= out.len() + PLACES;
-                again = core::mem::take(&mut contents.rearmed) || more;
-                if again && out.room() > 0 && out.len() > 0 {
+                again = core::mem::take(&mut queue.contents.rearmed) || more;
+                let goes_on = again && out.room() > kept && (out.len() > 0 || kept > 0);
+                if !goes_on {
+                    queue.report_departures(out);
+                }
+                queue.finish(slot);
+                if goes_on {
                     continue;
                 }
             }
@@ -189,22 +201,35 @@ impl Queue<'_> {
     }
 
     /// Begins a collection: what only a look can tell, and the ready list, unless it is the kernel's turn to
-    /// be asked first (true). With nothing ready nobody has to wait for his turn.
-    fn begin(&mut self, slot: &'static Slot, out: &mut impl Eventlist, kernel_can_tell: bool) -> bool {
+    /// be asked first (true). With nothing ready nobody has to wait for his turn. `half` of the room may be
+    /// processes'.
+    fn begin(&mut self, slot: &'static Slot, out: &mut impl Eventlist, kernel_can_tell: bool, half: usize) -> bool {
         slot.take_triggers(self);
         self.signals_caught(slot.take_signals());
         self.check_lookouts();
         let contents = &mut *self.contents;
-        contents.kernel_first = !contents.kernel_first && kernel_can_tell && !contents.ready.is_empty();
-        if !contents.kernel_first {
-            self.report_ready(out);
+        // Processes wait for the kernel every time, where they cannot be crowded out.
+        let turn = !contents.kernel_first || (half > 0 && !contents.departures.is_empty());
+        contents.kernel_first = turn && kernel_can_tell && contents.has_ready();
+        if contents.kernel_first {
+            return true;
         }
-        self.contents.kernel_first
+        if half == 0 && !contents.departures.is_empty() {
+            contents.departures_first = !contents.departures_first;
+            if contents.departures_first {
+                self.report_departures(out);
+            }
+        }
+        self.report_ready(out, half);
+        if half == 0 || !kernel_can_tell {
+            self.report_departures(out);
+        }
+        false
     }
 
     /// Takes the wake-up for what has just been reported, where the kernel can have nothing else.
     fn take_wake<const N: usize>(&mut self, buffer: &mut Buffer<N>) {
-        if self.contents.woken && self.contents.ready.is_empty() {
+        if self.contents.woken && !self.contents.has_ready() {
             self.contents.woken = false;
             // A time-out of 0 does not block under the lock.
             let _ = self.kernel.wait(buffer, 1, &Some(sys::timespec_of(0)), None, None);
@@ -218,7 +243,7 @@ impl Queue<'_> {
 
     /// Makes events of a batch of the kernel's, and adds what became ready with it. False: it held nothing but
     /// what this collection has reported already.
-    fn process_all(&mut self, slot: &'static Slot, events: &[Event], out: &mut impl Eventlist) -> bool {
+    fn process_all(&mut self, slot: &'static Slot, events: &[Event], out: &mut impl Eventlist, half: usize) -> bool {
         let mut news = false;
         // The nested epolls and the descriptors take turns as well.
         let nested = self.kernel.has_sides();
@@ -249,13 +274,21 @@ impl Queue<'_> {
                     news |= blocked != 0;
                     self.signals_caught(blocked | slot.take_signals());
                 }
+                Source::Process(index) => {
+                    news = true;
+                    proc::has_news(self, index);
+                }
+                Source::Connector => {
+                    news = true;
+                    proc::listen(self);
+                }
                 Source::Side(_) | Source::Tombstone => {}
             }
         }
         if nested && !sides_first {
             news |= self.process_sides(events, out);
         }
-        self.report_ready(out);
+        self.report_ready(out, half);
         news
     }
 
@@ -384,30 +417,48 @@ impl Queue<'_> {
         after == 0 || (after > 0 && out.contains(knote.ident, knote.filter.number()))
     }
 
-    /// Reports what is in the ready list and still holds, at most as much as fits; each knote once.
-    fn report_ready(&mut self, out: &mut impl Eventlist) {
+    /// Reports what is in the ready list and still holds, at most as much as fits beside the departures, which may
+    /// have `half` of the room; each knote once.
+    fn report_ready(&mut self, out: &mut impl Eventlist, half: usize) {
+        let kept = self.contents.departures.len().min(half);
         let mut left = self.contents.ready.len();
-        while left > 0 && out.room() > 0 {
+        while left > 0 && out.room() > kept {
             left -= 1;
             let contents = &mut *self.contents;
             let Some(id) = contents.ready.pop(&mut contents.knotes) else { return };
-            let knote = contents.knotes[id];
-            if self.is_told(&knote, out) {
-                self.activate(id);
-                continue;
+            self.report(id, out);
+        }
+    }
+
+    /// The same for what processes have to say.
+    fn report_departures(&mut self, out: &mut impl Eventlist) {
+        let mut left = self.contents.departures.len();
+        while left > 0 && out.room() > 0 {
+            left -= 1;
+            let contents = &mut *self.contents;
+            let Some(id) = contents.departures.pop(&mut contents.knotes) else { return };
+            self.report(id, out);
+        }
+    }
+
+    /// Reports a knote that was ready, if it still is and this collection has not done so already.
+    fn report(&mut self, id: KnoteId, out: &mut impl Eventlist) {
+        let knote = self.contents.knotes[id];
+        if self.is_told(&knote, out) {
+            self.activate(id);
+            return;
+        }
+        if filter::is_gone(self, id) {
+            return;
+        }
+        match self.evaluate(id, None) {
+            Some(report) => self.deliver(id, report, out),
+            None if self.knote(id).is(State::QUIET | State::TICK) => self.look_out(id),
+            // Its item may have fired for this, and be silent since.
+            None if self.knote(id).filter.is_polled() => {
+                let _ = self.settle(id, false);
             }
-            if filter::is_gone(self, id) {
-                continue;
-            }
-            match self.evaluate(id, None) {
-                Some(report) => self.deliver(id, report, out),
-                None if self.knote(id).is(State::QUIET | State::TICK) => self.look_out(id),
-                // Its item may have fired for this, and be silent since.
-                None if self.knote(id).filter.is_polled() => {
-                    let _ = self.settle(id, false);
-                }
-                None => {}
-            }
+            None => {}
         }
     }
 

@@ -35,6 +35,8 @@ bitflags! {
         const ACTIVE = 1 << 3;
         /// Reported whatever the condition: EV_FORCEONESHOT.
         const FORCED = 1 << 4;
+        /// In the list of what ended or began: reported after all else.
+        const DEPARTING = 1 << 5;
         /// Two bits: which of the kernel's places its item is in.
         const PLACE = 3 << 10;
         /// The kernel calls it ready and the filter does not: it is armed for edges until that changes.
@@ -57,7 +59,7 @@ pub struct Knote {
     pub fflags: u32,
     next: KnoteId,
     prev: KnoteId,
-    /// The filter's own: a timer's place, a file's watch.
+    /// The filter's own: a timer's place, a file's watch, a process.
     pub aux: u32,
     /// The collection that reported it last.
     pub turn: u32,
@@ -159,6 +161,8 @@ pub struct List<const MARK: u16> {
 }
 
 pub type ReadyList = List<{ State::READY.bits() }>;
+/// Processes' knotes, whose events come after those of descriptors (1.12).
+pub type DepartureList = List<{ State::DEPARTING.bits() }>;
 pub type LookoutList = List<{ State::LOOKOUT.bits() }>;
 
 impl<const MARK: u16> List<MARK> {

@@ -12,15 +12,17 @@ pub mod collect;
 pub mod heap;
 pub mod knote;
 pub mod node;
+pub mod processes;
 pub mod watches;
 
 use crate::errno::{Errno, Result};
 use crate::filter::{self, Filter, Report};
-use crate::platform::{Clock, Mask, Poller, CLOCKS};
+use crate::platform::{signals, Clock, Mask, Poller, CLOCKS};
 use hashbrown::HashTable;
 use heap::Timers;
-use knote::{Knote, KnoteId, LookoutList, ReadyList, Slab, State, Sticky, NIL};
+use knote::{DepartureList, Knote, KnoteId, LookoutList, ReadyList, Slab, State, Sticky, NIL};
 use node::Nodes;
+use processes::Processes;
 use watches::Watches;
 
 /// How long until the knotes that the kernel tells nothing of are looked at again, in nanoseconds.
@@ -33,7 +35,9 @@ pub struct Contents {
     /// Knotes that are not about descriptors, by filter and ident.
     named: HashTable<KnoteId>,
     pub ready: ReadyList,
+    pub departures: DepartureList,
     pub lookouts: LookoutList,
+    pub processes: Processes,
     pub timers: [Timers; 2],
     pub watches: Watches,
     /// When the lookouts are looked at by the clock; `u64::MAX`: not.
@@ -49,6 +53,8 @@ pub struct Contents {
     pub kernel_first: bool,
     /// An item was armed anew because it came to nothing: it reports once more.
     pub rearmed: bool,
+    /// As `kernel_first`, of the ready list and the departures, where there is room for one event only.
+    pub departures_first: bool,
     /// As `kernel_first`, of the nested epolls and the queue's own.
     pub sides_first: bool,
     /// The descriptor has been made readable and nobody has taken that yet.
@@ -62,7 +68,9 @@ impl Contents {
             nodes: Nodes::new(),
             named: HashTable::new(),
             ready: ReadyList::new(),
+            departures: DepartureList::new(),
             lookouts: LookoutList::new(),
+            processes: Processes::new(),
             timers: [Timers::new(), Timers::new()],
             watches: Watches::new(),
             tick: u64::MAX,
@@ -72,9 +80,17 @@ impl Contents {
             turn: 0,
             kernel_first: false,
             rearmed: false,
+            departures_first: false,
             sides_first: false,
             woken: false,
         }
+    }
+}
+
+impl Contents {
+    /// Is anything to be looked at by the next collection, without the kernel's being asked?
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty() || !self.departures.is_empty()
     }
 }
 
@@ -148,9 +164,13 @@ impl Queue<'_> {
     #[inline]
     pub fn activate(&mut self, id: KnoteId) {
         let contents = &mut *self.contents;
-        if !contents.knotes[id].is(State::DISABLED) {
-            contents.lookouts.remove(&mut contents.knotes, id);
-            contents.ready.push(&mut contents.knotes, id);
+        if contents.knotes[id].is(State::DISABLED) {
+            return;
+        }
+        contents.lookouts.remove(&mut contents.knotes, id);
+        match contents.knotes[id].filter {
+            Filter::Proc | Filter::Procdesc => contents.departures.push(&mut contents.knotes, id),
+            _ => contents.ready.push(&mut contents.knotes, id),
         }
     }
 
@@ -159,6 +179,7 @@ impl Queue<'_> {
     pub fn deactivate(&mut self, id: KnoteId) {
         let contents = &mut *self.contents;
         contents.ready.remove(&mut contents.knotes, id);
+        contents.departures.remove(&mut contents.knotes, id);
         contents.lookouts.remove(&mut contents.knotes, id);
     }
 
@@ -170,6 +191,7 @@ impl Queue<'_> {
             return;
         }
         contents.ready.remove(&mut contents.knotes, id);
+        contents.departures.remove(&mut contents.knotes, id);
         contents.lookouts.push(&mut contents.knotes, id);
         if contents.knotes[id].is(State::TICK) {
             self.start_tick();
@@ -270,6 +292,9 @@ impl Queue<'_> {
 
     /// Signals were caught since the last look: `signals` has a bit for each.
     pub fn signals_caught(&mut self, signals: u64) {
+        if signals & signals::bit(libc::SIGCHLD) != 0 && self.contents.processes.numbered > 0 {
+            self.check_lookouts();
+        }
         let mut rest = signals;
         while rest != 0 {
             let signal = rest.trailing_zeros() + 1;
@@ -301,5 +326,6 @@ impl Queue<'_> {
         self.contents.nodes.len > 0
             || self.contents.timers.iter().any(|timers| timers.len() > 0)
             || self.contents.tick != u64::MAX
+            || self.contents.processes.len() > 0
     }
 }

@@ -161,6 +161,8 @@ pub enum Owner {
     Duplicate { slot: u32, birth: u32 },
     /// A descriptor that the queue in the slot works with; the program knows nothing of it.
     Helper { slot: u32 },
+    /// The same, of the process with this index there.
+    Process { slot: u32, index: u32 },
 }
 
 const KIND: u64 = 3;
@@ -173,6 +175,7 @@ impl Owner {
             Owner::Queue { slot, birth } => pack(1, slot, birth),
             Owner::Duplicate { slot, birth } => pack(2, slot, birth),
             Owner::Helper { slot } => pack(3, slot, 0),
+            Owner::Process { slot, index } => pack(3, slot, index + 1),
         }
     }
 
@@ -181,9 +184,15 @@ impl Owner {
         match word & KIND {
             1 => Owner::Queue { slot, birth },
             2 => Owner::Duplicate { slot, birth },
-            3 => Owner::Helper { slot },
+            3 if birth == 0 => Owner::Helper { slot },
+            3 => Owner::Process { slot, index: birth - 1 },
             _ => Owner::None,
         }
+    }
+
+    /// Is it one of the library's own, which the program knows nothing of?
+    pub fn is_helper(self) -> bool {
+        matches!(self, Owner::Helper { .. } | Owner::Process { .. })
     }
 }
 
@@ -193,6 +202,21 @@ pub fn note_helper(fd: i32, slot: u32) {
     if let Ok(cell) = cell_or_make(fd) {
         cell.queue.store(Owner::Helper { slot }.word(), SeqCst);
     }
+}
+
+/// The same for the descriptor of a process: this is the only record of it that fork and close() can read. `ENOMEM`.
+pub fn note_process(fd: i32, slot: u32, index: u32) -> Result<()> {
+    cell_or_make(fd)?.queue.store(Owner::Process { slot, index }.word(), SeqCst);
+    Ok(())
+}
+
+/// Calls `each` with every descriptor of a process up to `last`, its slot and index.
+pub fn each_process(last: i32, mut each: impl FnMut(i32, u32, u32)) {
+    CELLS.each_page(0, last.max(0) as u32, |fd, cell| {
+        if let Owner::Process { slot, index } = Owner::of(cell.queue.load(SeqCst)) {
+            each(fd as i32, slot, index);
+        }
+    });
 }
 
 pub fn owner(fd: i32) -> Owner {

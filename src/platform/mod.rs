@@ -7,6 +7,7 @@
 //!   `arm_timer` bounds the wait, `watch_file` tells of growth.
 //! - [`readable`] and [`writable`] say how a descriptor stands ([`Status`]); [`file`] the same of a regular file.
 //! - [`signals`] catches signals for the queues that want them.
+//! - [`processes`] tells how a process stands ([`Fate`]), the queue's connector of forks and executions ([`News`]).
 //! - [`births`], [`next`], [`start`], [`sys`]: descriptors and fork, libc's functions behind ours, the
 //!   constructor, system calls.
 //!
@@ -23,6 +24,8 @@ mod linux;
 #[cfg(target_os = "linux")]
 use linux as system;
 
+pub use system::connector::{Hearing, News, MOST_NAMED};
 pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status};
 pub use system::poller::{Arm, Buffer, Clock, Event, Mask, Place, Poller, Source, CLOCKS, PLACES};
+pub use system::processes::{self, Fate};
 pub use system::{births, next, signals, start, sys};

@@ -80,14 +80,16 @@ impl Drop for Watched {
 
 /// Is the number one of the library's own, which the program knows nothing of?
 pub fn is_helper(fd: i32) -> bool {
-    matches!(descriptors::owner(fd), Owner::Helper { .. }) && fork::is_our_process()
+    descriptors::owner(fd).is_helper() && fork::is_our_process()
 }
 
 /// The program is about to put another file on a helper's number.
 pub fn make_way(fd: i32) {
-    if let Owner::Helper { slot: index } = descriptors::owner(fd) {
-        if let Some(slot) = slot(index).filter(|_| fork::is_our_process()) {
-            let _ = slot.kernel.move_helper(index, fd);
-        }
-    }
+    let owner = descriptors::owner(fd);
+    let (Owner::Helper { slot: index } | Owner::Process { slot: index, .. }) = owner else { return };
+    let Some(slot) = slot(index).filter(|_| fork::is_our_process()) else { return };
+    let _ = match owner {
+        Owner::Process { index: process, .. } => slot.kernel.move_process(index, process, fd),
+        _ => slot.kernel.move_helper(index, fd),
+    };
 }

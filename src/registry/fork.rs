@@ -4,7 +4,7 @@
 //! owns, and forgets the parent's queues: who held their locks is not known, so their memory stays as it is.
 
 use super::{inside, used_slots, DEAD_SLOTS, FREE, LIVE, LOST};
-use crate::platform::{births, descriptors, signals, sys};
+use crate::platform::{births, descriptors, processes, signals, sys};
 use core::sync::atomic::{AtomicI32, Ordering::*};
 
 /// The process that the tables are about. A vfork child, or one made by a raw clone, shares or copies them
@@ -32,6 +32,9 @@ pub fn child() {
     births::count_fork();
     OWNER.store(sys::getpid(), Relaxed);
     signals::child();
+    if used_slots().any(|slot| slot.kernel.has_processes()) {
+        processes::close_all_pidfds();
+    }
     for slot in used_slots() {
         match slot.state.load(Relaxed) {
             FREE | LOST => continue,

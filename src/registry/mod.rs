@@ -154,7 +154,7 @@ impl Slot {
 
     /// Says whether the next kevent() has to look under the lock before it waits.
     pub fn set_attention(&'static self, contents: &Contents) {
-        let attention = !contents.ready.is_empty() || !contents.lookouts.is_empty() || contents.woken;
+        let attention = contents.has_ready() || !contents.lookouts.is_empty() || contents.woken;
         self.attention.store(attention, SeqCst);
     }
 
@@ -173,7 +173,7 @@ impl Slot {
     pub fn announce(&'static self) {
         let Ok(mut contents) = self.lock() else { return };
         self.take_triggers(&mut self.queue(&mut contents));
-        let ready = !contents.ready.is_empty();
+        let ready = contents.has_ready();
         let differs = ready != contents.woken;
         contents.woken = ready;
         if differs && !ready {
@@ -363,7 +363,9 @@ fn bury(slot: &'static Slot, open: bool) -> Option<Burial> {
     signals::forget(slot.index);
     slot.awaited_signals.store(0, SeqCst);
     let burial = Burial { slot, _hold: births::hold() };
+    slot.kernel.leave_connector();
     slot.kernel.close_helpers();
+    slot.kernel.close_processes(slot.index);
     Some(burial)
 }
 
@@ -388,7 +390,7 @@ pub fn enter(fd: i32) -> Result<Entered> {
         let word = cell.map_or(0, |cell| cell.queue.load(SeqCst));
         let (index, birth) = match Owner::of(word) {
             Owner::Queue { slot, birth } | Owner::Duplicate { slot, birth } => (slot, birth),
-            Owner::Helper { .. } => return Err(Errno::EBADF),
+            Owner::Helper { .. } | Owner::Process { .. } => return Err(Errno::EBADF),
             Owner::None => {
                 recognise_duplicate(fd)?;
                 continue;

@@ -29,15 +29,19 @@ pub fn hold() -> Hold {
 
 /// Makes a descriptor and stores it in `place`, where the fork handler finds it.
 pub fn birth(place: &AtomicI32, make: impl FnOnce() -> Result<i32>) -> Result<i32> {
+    birth_and_record(make, |fd| {
+        place.store(fd, SeqCst);
+        Ok(())
+    })
+}
+
+/// The same with a record of another kind. Where that fails the descriptor is closed.
+pub fn birth_and_record(make: impl FnOnce() -> Result<i32>, record: impl FnOnce(i32) -> Result<()>) -> Result<i32> {
     let _hold = hold();
     let forks = FORKS.load(Relaxed);
     let fd = make()?;
-    if FORKS.load(Relaxed) != forks {
-        sys::close_raw(fd);
-        return Err(Errno::EBADF);
-    }
-    place.store(fd, SeqCst);
-    Ok(fd)
+    let recorded = if FORKS.load(Relaxed) == forks { record(fd) } else { Err(Errno::EBADF) };
+    recorded.map(|()| fd).inspect_err(|_| sys::close_raw(fd))
 }
 
 /// Before fork: no birth is half done in any other thread.

@@ -5,7 +5,7 @@
 //! socket's error above all is worked out from the state of the connection, never taken (3.3).
 
 use super::poller::Mask;
-use super::{births, sys};
+use super::{births, procfs, sys};
 use crate::errno::Errno;
 use libc::{c_int, POLLIN, POLLOUT, POLLPRI};
 
@@ -326,7 +326,7 @@ fn tcp_info(fd: i32) -> Option<TcpInfo> {
 /// takes fewer attempts.
 fn gave_up(fd: i32, info: &TcpInfo) -> bool {
     const TCP_USER_TIMEOUT: c_int = 18;
-    const DEFAULT_ATTEMPTS: u32 = 15;
+    const DEFAULT_ATTEMPTS: u64 = 15;
     let option = |name, otherwise| {
         sys::socket_option::<u32>(fd, libc::IPPROTO_TCP, name, 0).map_or(otherwise, |(value, _)| value)
     };
@@ -336,8 +336,8 @@ fn gave_up(fd: i32, info: &TcpInfo) -> bool {
         return true;
     }
     let _no_fork = births::hold();
-    let limit = sys::read_number(c"/proc/sys/net/ipv4/tcp_retries2").unwrap_or(DEFAULT_ATTEMPTS);
-    attempts * 3 >= limit.max(1) * 2 || u32::from(info.probes) >= option(libc::TCP_KEEPCNT, u32::MAX).max(1)
+    let limit = procfs::read_number(c"/proc/sys/net/ipv4/tcp_retries2").unwrap_or(DEFAULT_ATTEMPTS);
+    u64::from(attempts) * 3 >= limit.max(1) * 2 || u32::from(info.probes) >= option(libc::TCP_KEEPCNT, u32::MAX).max(1)
 }
 
 /// Which error lies on a connection that has one. An error that ends nothing (a message in the error queue)

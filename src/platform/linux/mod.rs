@@ -1,9 +1,13 @@
-//! Linux: epoll, eventfd, timerfd, signalfd, inotify.
+//! Linux: epoll, eventfd, timerfd, signalfd, inotify, pidfd, the process connector.
 
 pub mod births;
+pub mod connector;
 pub mod inspect;
 pub mod next;
+mod pidfd;
 pub mod poller;
+pub mod processes;
+mod procfs;
 pub mod signals;
 pub mod start;
 pub mod sys;

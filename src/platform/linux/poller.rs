@@ -108,18 +108,29 @@ const TIMERS: u64 = (TAG | 4) as u64;
 const FILES: u64 = (TAG | 8) as u64;
 const SIGNALS: u64 = (TAG | 9) as u64;
 const TOMBSTONE: u64 = (TAG | 10) as u64;
+pub(super) const CONNECTOR: u64 = (TAG | 11) as u64;
+/// The low half of a pidfd's key; the high one is the index of its process.
+pub(super) const PROCESS: u32 = TAG | 12;
 
 /// In the epoll, and reports nothing.
 const SILENT: i32 = EPOLLET;
 
 /// What an event of the kernel's is about.
 pub enum Source {
-    Descriptor { fd: i32, epoch: u32, mask: Mask },
+    Descriptor {
+        fd: i32,
+        epoch: u32,
+        mask: Mask,
+    },
     Wake,
     Side(Place),
     Timer(Clock),
     Files,
     Signals,
+    /// The process with this index has news.
+    Process(u32),
+    /// Processes forked, executed, exited.
+    Connector,
     Tombstone,
 }
 
@@ -169,6 +180,8 @@ impl Event {
             FILES => Source::Files,
             SIGNALS => Source::Signals,
             TOMBSTONE => Source::Tombstone,
+            CONNECTOR => Source::Connector,
+            key if key as u32 == PROCESS => Source::Process((key >> 32) as u32),
             key if key & !3 == SIDE => Source::Side(Place((key & 3) as u8)),
             key if key & !1 == TIMERS => Source::Timer(CLOCKS[(key & 1) as usize]),
             key => Source::Descriptor { fd: key as u32 as i32, epoch: (key >> 32) as u32, mask },
@@ -192,19 +205,22 @@ pub struct Poller {
     sides: [AtomicI32; PLACES - 1],
     inotify: AtomicI32,
     signals: AtomicI32,
+    pub(super) connector: AtomicI32,
     timers: [AtomicI32; 2],
+    /// The highest descriptor that a pidfd of the queue ever had; -1: there was none.
+    pub(super) last_process: AtomicI32,
     /// The descriptor whose item is just being added; -1: none.
     adding: AtomicI32,
     /// The expiry that each timerfd is set to; `u64::MAX`: none.
     due: [AtomicU64; 2],
 }
 
-/// Helpers keep away from the lowest numbers, which programs count on; 512 leaves select() its half.
-fn least_helper() -> i32 {
-    (sys::descriptor_limit() / 2).min(512) as i32
-}
-
 impl Poller {
+    /// Helpers keep away from the lowest numbers, which programs count on; 512 leaves select() its half.
+    pub(super) fn least_helper() -> i32 {
+        (sys::descriptor_limit() / 2).min(512) as i32
+    }
+
     pub const fn new() -> Poller {
         Poller {
             epoll: AtomicI32::new(-1),
@@ -212,6 +228,8 @@ impl Poller {
             sides: [const { AtomicI32::new(-1) }; PLACES - 1],
             inotify: AtomicI32::new(-1),
             signals: AtomicI32::new(-1),
+            connector: AtomicI32::new(-1),
+            last_process: AtomicI32::new(-1),
             timers: [const { AtomicI32::new(-1) }; 2],
             adding: AtomicI32::new(-1),
             due: [const { AtomicU64::new(u64::MAX) }; 2],
@@ -230,7 +248,7 @@ impl Poller {
     }
 
     /// The helpers, with what their items are armed for and their keys.
-    fn helpers(&self) -> [(&AtomicI32, i32, u64); 8] {
+    fn helpers(&self) -> [(&AtomicI32, i32, u64); 9] {
         [
             (&self.wake, EPOLLIN | EPOLLET, WAKE),
             (&self.sides[0], EPOLLIN, SIDE | 1),
@@ -238,13 +256,14 @@ impl Poller {
             (&self.sides[2], EPOLLIN, SIDE | 3),
             (&self.inotify, EPOLLIN, FILES),
             (&self.signals, EPOLLIN, SIGNALS),
+            (&self.connector, EPOLLIN, CONNECTOR),
             (&self.timers[0], EPOLLIN | EPOLLET, TIMERS),
             (&self.timers[1], EPOLLIN | EPOLLET, TIMERS | 1),
         ]
     }
 
     /// Makes a helper where there is none and puts it into the epoll.
-    fn helper(
+    pub(super) fn helper(
         &self,
         place: &AtomicI32,
         slot: u32,
@@ -252,7 +271,7 @@ impl Poller {
         key: u64,
         make: impl FnOnce() -> Result<i32>,
     ) -> Result<i32> {
-        let fd = births::birth(place, || sys::move_up(make()?, least_helper()))?;
+        let fd = births::birth(place, || sys::move_up(make()?, Poller::least_helper()))?;
         match sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, fd, events as u32, key) {
             Ok(()) => {
                 descriptors::note_helper(fd, slot);
@@ -540,7 +559,7 @@ impl Poller {
             let fd = place.swap(-1, SeqCst);
             if fd >= 0 {
                 descriptors::disown(fd);
-                if front::is_in_front() || sys::is_anonymous(fd, name_of(key)) {
+                if front::is_in_front() || is_what_it_was(fd, key) {
                     sys::close_raw(fd);
                 }
             }
@@ -554,6 +573,7 @@ impl Poller {
     pub fn close_all(&self) {
         let ours = front::is_in_front() || self.is_still_open();
         self.close_helpers();
+        self.last_process.store(-1, SeqCst);
         let epoll = self.epoll.swap(-1, SeqCst);
         if ours && epoll >= 0 {
             sys::close_raw(epoll);
@@ -569,7 +589,7 @@ impl Poller {
     pub fn move_helper(&self, slot: u32, fd: i32) -> Result<()> {
         for (place, events, key) in self.helpers() {
             if place.load(SeqCst) == fd {
-                let moved = births::birth(place, || sys::duplicate(fd, least_helper()))?;
+                let moved = births::birth(place, || sys::duplicate(fd, Poller::least_helper()))?;
                 descriptors::note_helper(moved, slot);
                 descriptors::disown(fd);
                 let _ = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, moved, events as u32, key);
@@ -580,15 +600,17 @@ impl Poller {
     }
 }
 
-/// What /proc calls the kind of a helper.
-fn name_of(key: u64) -> &'static [u8] {
-    match key {
+/// Is the descriptor a helper of that kind?
+fn is_what_it_was(fd: i32, key: u64) -> bool {
+    let name: &[u8] = match key {
+        CONNECTOR => return sys::is_connector(fd),
         WAKE => b"anon_inode:[eventfd]",
         FILES => b"anon_inode:inotify",
         SIGNALS => b"anon_inode:[signalfd]",
         key if key & !3 == SIDE => b"anon_inode:[eventpoll]",
         _ => b"anon_inode:[timerfd]",
-    }
+    };
+    sys::is_anonymous(fd, name)
 }
 
 fn events(raw: &[epoll_event]) -> &[Event] {

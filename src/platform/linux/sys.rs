@@ -20,7 +20,7 @@ pub fn set_errno(errno: Errno) {
 }
 
 #[inline]
-fn check(result: c_int) -> Result<c_int> {
+pub(super) fn check(result: c_int) -> Result<c_int> {
     if result == -1 {
         Err(last_errno())
     } else {
@@ -360,6 +360,19 @@ pub fn socket_option<T: Copy>(fd: c_int, level: c_int, name: c_int, initial: T) 
     Ok((value, length as usize))
 }
 
+/// `setsockopt` of an int at SOL_SOCKET.
+pub fn set_socket_option(fd: c_int, name: c_int, value: c_int) -> Result<()> {
+    let length = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: `value` is `length` bytes.
+    check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, name, (&raw const value).cast(), length) }).map(|_| ())
+}
+
+/// Is it a socket of the process connector's kind?
+pub fn is_connector(fd: c_int) -> bool {
+    let option = |name| socket_option::<c_int>(fd, libc::SOL_SOCKET, name, 0).map_or(-1, |(value, _)| value);
+    option(libc::SO_DOMAIN) == libc::AF_NETLINK && option(libc::SO_PROTOCOL) == libc::NETLINK_CONNECTOR
+}
+
 /// Would a send on this connected stream socket be refused because the write side is shut? Sends nothing.
 pub fn send_side_is_shut(fd: c_int) -> bool {
     // SAFETY: no bytes are read from the pointer.
@@ -462,20 +475,17 @@ pub fn is_epoll(fd: c_int, other: c_int) -> bool {
     epoll_ctl(fd, libc::EPOLL_CTL_MOD, other, 0, 0) == Err(Errno::ENOENT)
 }
 
-/// The number in a small file of /proc. The caller keeps other threads from forking meanwhile.
-pub fn read_number(path: &core::ffi::CStr) -> Option<u32> {
-    let mut text = [0u8; 16];
-    // SAFETY: the path ends in a NUL, the buffer's length is given, and the descriptor is closed where it was
-    // opened.
-    let n = unsafe {
-        let fd = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-        if fd == -1 {
-            return None;
-        }
-        let n = libc::read(fd, text.as_mut_ptr().cast(), text.len());
-        close_raw(fd);
-        n
+/// The first two numbers of the kernel's release.
+pub fn kernel_version() -> (u32, u32) {
+    let mut names = MaybeUninit::<libc::utsname>::zeroed();
+    // SAFETY: uname fills the struct; zeroes are valid too.
+    let names = unsafe {
+        libc::uname(names.as_mut_ptr());
+        names.assume_init()
     };
-    let digits = text.get(..usize::try_from(n).ok()?)?.iter().take_while(|byte| byte.is_ascii_digit());
-    Some(digits.fold(0, |number: u32, &byte| number.saturating_mul(10).saturating_add(u32::from(byte - b'0'))))
+    let mut numbers = names.release.split(|&byte| byte == b'.' as libc::c_char).map(|part| {
+        let digits = part.iter().take_while(|&&byte| (byte as u8).is_ascii_digit());
+        digits.fold(0u32, |number, &byte| number.saturating_mul(10).saturating_add(u32::from(byte as u8 - b'0')))
+    });
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }

@@ -105,16 +105,20 @@ pub fn watch(slot: u32, kernel: &Poller, signo: c_int, awaits: bool) -> Result<(
     set_awaited(slot, kernel, signo, awaits)
 }
 
-/// The event of the queue in `slot` was disabled by its own report.
+/// The event of the queue in `slot` is gone, or was disabled by its own report.
 pub fn rest(slot: u32, kernel: &Poller, signo: c_int) {
     // Taking a signal out of the set of a signalfd cannot fail.
     let _ = set_awaited(slot, kernel, signo, false);
 }
 
+/// The queue wants to hear of the signal when a handler runs, and does not mind if it is blocked.
+pub fn hear(slot: u32, signo: c_int) -> Result<()> {
+    watching::begin(slot, signo)
+}
+
 /// The queue wants it no more.
-pub fn unwatch(slot: u32, kernel: &Poller, signo: c_int) {
+pub fn unhear(slot: u32, signo: c_int) {
     watching::end(slot, signo);
-    rest(slot, kernel, signo);
 }
 
 /// The queue is closed: it wants none any more.

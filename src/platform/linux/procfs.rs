@@ -1,0 +1,128 @@
+//! /proc: what it says of processes and of the system, read without an allocation.
+
+use super::sys::close_raw;
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+use libc::c_int;
+
+/// A path in /proc that ends in a NUL.
+struct Path {
+    bytes: [u8; 64],
+    len: usize,
+}
+
+impl Path {
+    /// `/proc/PID/`; the numbers and names that follow leave room for the NUL.
+    fn of_process(pid: c_int) -> Path {
+        Path { bytes: [0; 64], len: 0 }.with(b"/proc/").with_number(pid).with(b"/")
+    }
+
+    fn with(mut self, part: &[u8]) -> Path {
+        for &byte in part {
+            if self.len + 1 < self.bytes.len() {
+                self.bytes[self.len] = byte;
+                self.len += 1;
+            }
+        }
+        self
+    }
+
+    fn with_number(self, number: c_int) -> Path {
+        let mut digits = [0u8; 10];
+        let (mut rest, mut first) = (number.max(0), digits.len());
+        while rest > 0 || first == digits.len() {
+            first -= 1;
+            digits[first] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        self.with(&digits[first..])
+    }
+
+    fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")
+    }
+}
+
+/// The beginning of a file, as much as `buffer` takes. The caller keeps other threads from forking meanwhile.
+fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    // SAFETY: the path ends in a NUL, the buffer's length is given, and the descriptor is closed where it was
+    // opened.
+    let n = unsafe {
+        let fd = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if fd == -1 {
+            return None;
+        }
+        let n = libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len());
+        close_raw(fd);
+        n
+    };
+    buffer.get(..usize::try_from(n).ok()?)
+}
+
+fn number_of(text: &[u8]) -> u64 {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number: u64, &byte| number.saturating_mul(10).saturating_add(u64::from(byte - b'0')))
+}
+
+/// The number in a small file. The caller keeps other threads from forking meanwhile.
+pub fn read_number(path: &CStr) -> Option<u64> {
+    read(path, &mut [0; 24]).filter(|text| text.first().is_some_and(u8::is_ascii_digit)).map(number_of)
+}
+
+/// The fields of `/proc/PID/stat` that tell one process of a number from the next, and how it ended.
+pub struct ProcessStat {
+    state: u8,
+    pub started: u64,
+    pub exit_status: i32,
+}
+
+impl ProcessStat {
+    pub fn is_zombie(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
+}
+
+/// The caller keeps other threads from forking meanwhile.
+pub fn process_stat(pid: c_int) -> Option<ProcessStat> {
+    let mut text = [0u8; 1024];
+    let text = read(Path::of_process(pid).with(b"stat").as_c_str(), &mut text)?;
+    // The name of the program comes before, in parentheses, and may contain some.
+    let rest = &text[text.iter().rposition(|&byte| byte == b')')?..];
+    let mut fields = rest.split(|&byte| byte == b' ').skip(1);
+    // proc_pid_stat(5): state is field 3, the start time field 22, the exit status field 52.
+    Some(ProcessStat {
+        state: *fields.next()?.first()?,
+        started: number_of(fields.nth(18)?),
+        exit_status: number_of(fields.nth(29)?) as i32,
+    })
+}
+
+/// May we look into the process as a debugger would? Then /proc tells the truth of it.
+pub fn may_look_into(pid: c_int) -> bool {
+    let mut target = [0u8; 32];
+    let path = Path::of_process(pid).with(b"ns/user");
+    // SAFETY: the path ends in a NUL; the buffer's length is given.
+    unsafe { libc::readlink(path.as_c_str().as_ptr(), target.as_mut_ptr().cast(), target.len()) != -1 }
+}
+
+/// Calls `each` with the children of the process's first thread. The caller keeps other threads from forking.
+pub fn children_of(pid: c_int, each: &mut impl FnMut(c_int)) {
+    let mut text = [0u8; 4096];
+    let path = Path::of_process(pid).with(b"task/").with_number(pid).with(b"/children");
+    let Some(text) = read(path.as_c_str(), &mut text) else { return };
+    // A last number that was cut off is not one.
+    let whole = text.iter().rposition(|&byte| byte == b' ').map_or(0, |last| last + 1);
+    for number in text[..whole].split(|&byte| byte == b' ').filter(|number| !number.is_empty()) {
+        each(number_of(number) as c_int);
+    }
+}
+
+/// Is the process in the system's first PID namespace, whose numbers the kernel uses when it tells of others'?
+pub fn is_in_first_pid_namespace() -> bool {
+    const FIRST: u64 = 0xEFFF_FFFC;
+    let mut buffer = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: stat fills the buffer where it succeeds.
+    unsafe {
+        libc::stat(c"/proc/self/ns/pid".as_ptr(), buffer.as_mut_ptr()) == 0 && buffer.assume_init().st_ino == FIRST
+    }
+}
