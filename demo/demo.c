@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * kqueue at work: one thread, one kevent() loop, and in it a file that grows, a timer, an event that another
- * thread fires, and a TCP server with its client. Takes four seconds; exits with 0 if everything came.
+ * kqueue at work: one thread, one kevent() loop, and in it a file that grows and is renamed, a timer, an event that
+ * another thread fires, a signal, a child process that exits, and a TCP server with its client. Takes four
+ * seconds; exits with 0 if everything came.
  *
  * Nothing here is particular to libkqueue: it is the same program on a BSD or on macOS.
  *
@@ -17,6 +18,7 @@
 #include <sys/types.h>
 #include <sys/event.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -49,11 +51,12 @@ enum { GREETING = 42 };      /* a user event: any number */
 
 static int kq;
 static char file_name[] = "/tmp/kqueue-demo-XXXXXX";
+static char new_name[sizeof file_name + sizeof ".renamed"];
 static unsigned short port;
 
 /* What has to happen before we are content. */
 static struct {
-    int lines, ticks, greetings, echoes, farewells;
+    int lines, renames, ticks, greetings, signals, exits, echoes, farewells;
 } seen;
 
 /* ---- Telling ------------------------------------------------------------------------------------ */
@@ -119,14 +122,42 @@ static void file_grew(struct source *source, const struct kevent *event)
     seen.lines++;
 }
 
+static void file_changed(struct source *source, const struct kevent *event)
+{
+    (void)source;
+    if (event->fflags & NOTE_RENAME) {
+        tell("VNODE", "the file was renamed; its descriptor is watched on");
+        seen.renames++;
+    }
+}
+
+/* ---- A signal and a child ------------------------------------------------------------------------ */
+
+static void signal_came(struct source *source, const struct kevent *event)
+{
+    (void)source;
+    tell("SIGNAL", "signal %lu came, %ld time", (unsigned long)event->ident, (long)event->data);
+    seen.signals++;
+}
+
+static void child_exited(struct source *source, const struct kevent *event)
+{
+    (void)source;
+    tell("PROC", "process %lu exited with status %d", (unsigned long)event->ident, WEXITSTATUS((int)event->data));
+    if (waitpid((pid_t)event->ident, NULL, 0) < 0) /* kqueue does not reap it */
+        die("waitpid");
+    seen.exits++;
+}
+
 /* ---- The timers --------------------------------------------------------------------------------- */
 
 static void timer_ticked(struct source *source, const struct kevent *event)
 {
     (void)source;
     if (event->ident == DEADLINE) {
-        tell("TIMER", "ten seconds, and something is missing: %d lines, %d ticks, %d greetings, %d echoes, "
-             "%d farewells", seen.lines, seen.ticks, seen.greetings, seen.echoes, seen.farewells);
+        tell("TIMER", "ten seconds, and something is missing: %d lines, %d renames, %d ticks, %d greetings, "
+             "%d signals, %d exits, %d echoes, %d farewells", seen.lines, seen.renames, seen.ticks, seen.greetings,
+             seen.signals, seen.exits, seen.echoes, seen.farewells);
         exit(1);
     }
     seen.ticks += (int)event->data; /* how often it expired since we were told last */
@@ -233,13 +264,27 @@ static void pause_ms(long ms)
     nanosleep(&time, NULL);
 }
 
-static void append(const char *line)
+static void append(const char *name, const char *line)
 {
-    int fd = open(file_name, O_WRONLY | O_APPEND);
+    int fd = open(name, O_WRONLY | O_APPEND);
 
     if (fd < 0 || write(fd, line, strlen(line)) < 0)
-        die(file_name);
+        die(name);
     close(fd);
+}
+
+/* A child that lives for two seconds. */
+static pid_t make_child(void)
+{
+    pid_t child = fork();
+
+    if (child < 0)
+        die("fork");
+    if (child == 0) {
+        pause_ms(2000);
+        _exit(7);
+    }
+    return child;
 }
 
 static void *world(void *unused)
@@ -252,7 +297,7 @@ static void *world(void *unused)
 
     pause_ms(400);
     tell("- world", "appends a line to the file");
-    append("all the world's a queue\n");
+    append(file_name, "all the world's a queue\n");
 
     pause_ms(800);
     tell("- world", "triggers the user event");
@@ -261,7 +306,16 @@ static void *world(void *unused)
     if (kevent(kq, &trigger, 1, NULL, 0, NULL) < 0)
         die("kevent");
 
-    pause_ms(500);
+    pause_ms(200);
+    tell("- world", "sends signal %d, which the process ignores", SIGUSR1);
+    kill(getpid(), SIGUSR1);
+
+    pause_ms(200);
+    tell("- world", "renames the file");
+    if (rename(file_name, new_name) < 0)
+        die("rename");
+
+    pause_ms(200);
     tell("- world", "connects to port %d and says hello", port);
     memset(&server, 0, sizeof server);
     server.sin_family = AF_INET;
@@ -277,9 +331,9 @@ static void *world(void *unused)
         die("recv");
     tell("- world", "got back \"%.*s\"", (int)n, answer);
 
-    pause_ms(600);
+    pause_ms(500);
     tell("- world", "appends another line to the file");
-    append("and all the men and women merely knotes\n");
+    append(new_name, "and all the men and women merely knotes\n");
 
     pause_ms(700);
     tell("- world", "closes its end of the connection");
@@ -308,23 +362,28 @@ static int listen_on_some_port(void)
 static void remove_file(void)
 {
     unlink(file_name);
+    unlink(new_name);
 }
 
 static int content(void)
 {
-    return seen.lines >= 2 && seen.ticks >= 4 && seen.greetings >= 1 && seen.echoes >= 1 && seen.farewells >= 1;
+    return seen.lines >= 2 && seen.renames >= 1 && seen.ticks >= 4 && seen.greetings >= 1 && seen.signals >= 1
+        && seen.exits >= 1 && seen.echoes >= 1 && seen.farewells >= 1;
 }
 
 int main(void)
 {
-    static struct source file = {file_grew, -1}, timer = {timer_ticked, -1}, port_source = {client_arrived, -1};
+    static struct source file = {file_grew, -1}, name = {file_changed, -1}, timer = {timer_ticked, -1},
+        port_source = {client_arrived, -1}, signal_source = {signal_came, -1}, child_source = {child_exited, -1};
     struct kevent events[8];
     pthread_t thread;
+    pid_t child;
     int n, i;
 
     colour = isatty(STDOUT_FILENO);
     clock_gettime(CLOCK_MONOTONIC, &start);
     signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error of send(), not the end of us */
+    signal(SIGUSR1, SIG_IGN); /* a kqueue hears of ignored signals, too */
 
     kq = kqueue();
     if (kq < 0)
@@ -333,16 +392,21 @@ int main(void)
     if (file.fd < 0)
         die(file_name);
     atexit(remove_file);
+    snprintf(new_name, sizeof new_name, "%s.renamed", file_name);
+    child = make_child();
     port_source.fd = listen_on_some_port();
 
     change((uintptr_t)file.fd, EVFILT_READ, EV_ADD, 0, 0, &file);
+    change((uintptr_t)file.fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_RENAME, 0, &name);
+    change((uintptr_t)child, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, &child_source);
+    change(SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0, &signal_source);
     change((uintptr_t)port_source.fd, EVFILT_READ, EV_ADD, 0, 0, &port_source);
     change(TICK, EVFILT_TIMER, EV_ADD, 0, 1000, &timer);
     change(DEADLINE, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_SECONDS, 10, &timer);
     change(GREETING, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, &greeting);
 
-    tell("- main", "kqueue %d watches the file %s, port %d, a timer of 1 s and user event %d", kq, file_name, port,
-        GREETING);
+    tell("- main", "kqueue %d watches the file %s, port %d, process %d, signal %d, a timer of 1 s and user event %d",
+        kq, file_name, port, (int)child, SIGUSR1, GREETING);
     /* The world begins only when all is watched. */
     if (kevent(kq, changes, nchanges, NULL, 0, NULL) < 0)
         die("kevent");
@@ -370,6 +434,6 @@ int main(void)
     close(kq);
     close(port_source.fd);
     close(file.fd);
-    tell("- main", "everything came: a file, a timer, a thread and a socket in one kevent() loop");
+    tell("- main", "everything came: a file, a timer, a thread, a signal, a process and a socket in one kevent() loop");
     return 0;
 }

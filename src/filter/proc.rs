@@ -327,10 +327,11 @@ fn adopt(queue: &mut Queue, id: KnoteId, parent: i32, child: i32) -> Result<()> 
         }
     };
     let index = queue.knote(child_id).aux;
-    if let Some(process) = queue.contents.processes.get(index) {
-        process.parent = parent;
+    let Some(process) = queue.contents.processes.get(index) else { return Ok(()) };
+    // After a loss one may have been found before its news came.
+    if core::mem::replace(&mut process.parent, parent) == 0 {
+        tell(queue, child_id, NOTE_CHILD);
     }
-    tell(queue, child_id, NOTE_CHILD);
     Ok(())
 }
 

@@ -181,7 +181,11 @@ pub fn close_all_pidfds() {
 
 /// How the process behind a pidfd stands; `pid` is its number, 0 if that is not known.
 pub fn fate(pidfd: i32, pid: i32) -> Fate {
-    let own_child = pidfd::exit_status_of_pidfd(pidfd);
+    let own_child = match pidfd::exit_status_of_pidfd(pidfd) {
+        // Linux 5.3 knows pidfds, but does not wait by them.
+        Err(Errno::EINVAL) if pid > 0 => pidfd::exit_status_of_child(pid),
+        other => other,
+    };
     if let Ok(Some(status)) = own_child {
         return Fate::Exited(Some(status));
     }
