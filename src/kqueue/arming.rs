@@ -74,7 +74,7 @@ impl Queue<'_> {
 
     /// Asks the kernel whether the items of `fd` are still about the same open file: it keeps them by file and
     /// number, so changing one of another file fails.
-    fn confirm(&mut self, fd: i32) -> bool {
+    pub fn confirm(&mut self, fd: i32) -> bool {
         let Ok(generation) = descriptors::watch(fd, self.slot) else { return false };
         let (slot, kernel) = (self.slot, self.kernel);
         let Some(node) = self.contents.nodes.get(fd) else { return false };

@@ -28,6 +28,9 @@ const BATCH: usize = 512;
 /// For short eventlists, so that a kevent() in a handler on a small stack needs little of it.
 const SMALL_BATCH: usize = 32;
 
+/// How long a thread rests, in nanoseconds, that meets a stale item again and again which cannot be got rid of.
+const STUCK: u64 = 1_000_000;
+
 /// How long to wait.
 #[derive(Clone, Copy)]
 pub enum Wait {
@@ -131,11 +134,20 @@ fn collect_by<const N: usize>(
                 repeated += if news { 0 } else { events.len() };
                 let more = events.len() == room && repeated <= out.len() + PLACES;
                 again = core::mem::take(&mut queue.contents.rearmed) || more;
+                let stuck = queue.check_staleness(events.len() == room);
                 let goes_on = again && out.room() > kept && (out.len() > 0 || kept > 0);
                 if !goes_on {
                     queue.report_departures(out);
                 }
                 queue.finish(slot);
+                let renewed = core::mem::take(&mut queue.contents.staleness.renewed);
+                drop(contents);
+                if renewed {
+                    slot.renewed();
+                }
+                if stuck {
+                    sys::nap(STUCK);
+                }
                 if goes_on {
                     continue;
                 }
@@ -327,14 +339,14 @@ impl Queue<'_> {
     /// What the kernel says of one item becomes events of its knotes. False: they have been reported already.
     #[inline]
     fn process(&mut self, place: Place, fd: i32, epoch: u32, mask: Mask, out: &mut impl Eventlist) -> bool {
-        let Some(node) = self.contents.nodes.get(fd) else { return false };
-        // An event from before the number became another's.
-        if node.epoch != epoch {
-            return false;
+        if self.contents.nodes.get(fd).is_some() {
+            self.refresh(fd);
         }
-        self.refresh(fd);
-        let Some(node) = self.contents.nodes.get(fd) else { return false };
-        let node = *node;
+        // An event from before the number became another's.
+        let Some(node) = self.contents.nodes.get(fd).filter(|node| node.epoch == epoch).copied() else {
+            self.contents.staleness.met(place);
+            return false;
+        };
         self.fired_once(fd, place);
         // What is not level does not come again by itself.
         let mut news = !is_level(node.armed(place));
@@ -385,6 +397,14 @@ impl Queue<'_> {
             }
             let write = matches!(knote.filter, Filter::Write | Filter::Empty);
             if !filter::insists(knote.filter, fd) && armed != Arm::PRESENT {
+                // Somebody was faster, unless that happens again and again: then the item is not about what the
+                // number is now.
+                let suspected = knote.is(State::SUSPECT);
+                knote.state.set(State::SUSPECT, !suspected);
+                if suspected && !self.confirm(fd) {
+                    self.forget(fd);
+                    return true;
+                }
                 continue;
             }
             if !knote.is(State::QUIET) && !armed.contains(Arm::EDGE) {
@@ -467,6 +487,7 @@ impl Queue<'_> {
         self.deactivate(id);
         let turn = self.contents.turn;
         let knote = &mut self.contents.knotes[id];
+        knote.state.remove(State::SUSPECT);
         // A later collection, in another thread, may have been faster.
         if (turn.wrapping_sub(knote.turn) as i32) > 0 {
             knote.turn = turn;

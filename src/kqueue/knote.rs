@@ -47,6 +47,8 @@ bitflags! {
         const TOLD = 1 << 8;
         /// The kernel will not tell when the condition comes: looked at by the clock.
         const TICK = 1 << 9;
+        /// The kernel called it ready, and a moment later did not: the second time running the item is doubted.
+        const SUSPECT = 1 << 12;
     }
 }
 

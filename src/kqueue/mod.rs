@@ -13,6 +13,7 @@ pub mod heap;
 pub mod knote;
 pub mod node;
 pub mod processes;
+pub mod renewal;
 pub mod watches;
 
 use crate::errno::{Errno, Result};
@@ -23,6 +24,7 @@ use heap::Timers;
 use knote::{DepartureList, Knote, KnoteId, LookoutList, ReadyList, Slab, State, Sticky, NIL};
 use node::Nodes;
 use processes::Processes;
+use renewal::Staleness;
 use watches::Watches;
 
 /// How long until the knotes that the kernel tells nothing of are looked at again, in nanoseconds.
@@ -57,6 +59,7 @@ pub struct Contents {
     pub departures_first: bool,
     /// As `kernel_first`, of the nested epolls and the queue's own.
     pub sides_first: bool,
+    pub staleness: Staleness,
     /// The descriptor has been made readable and nobody has taken that yet.
     pub woken: bool,
 }
@@ -82,6 +85,7 @@ impl Contents {
             rearmed: false,
             departures_first: false,
             sides_first: false,
+            staleness: Staleness::new(),
             woken: false,
         }
     }

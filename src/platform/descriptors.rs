@@ -219,6 +219,19 @@ pub fn each_process(last: i32, mut each: impl FnMut(i32, u32, u32)) {
     });
 }
 
+/// Calls `each` with every known duplicate of the queue in `slot`.
+pub fn each_duplicate(slot: u32, mut each: impl FnMut(i32)) {
+    CELLS.each_page(0, u32::MAX, |fd, cell| match Owner::of(cell.queue.load(SeqCst)) {
+        Owner::Duplicate { slot: of, .. } if of == slot => each(fd as i32),
+        _ => {}
+    });
+}
+
+/// The classes of the queues that watch the number.
+pub fn watchers(fd: i32) -> Classes {
+    Classes(cell(fd).map_or(0, |cell| cell.state.load(SeqCst) & CLASSES))
+}
+
 pub fn owner(fd: i32) -> Owner {
     cell(fd).map_or(Owner::None, |cell| Owner::of(cell.queue.load(SeqCst)))
 }

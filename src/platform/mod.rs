@@ -28,4 +28,5 @@ pub use system::connector::{Hearing, News, MOST_NAMED};
 pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status};
 pub use system::poller::{Arm, Buffer, Clock, Event, Mask, Place, Poller, Source, CLOCKS, PLACES};
 pub use system::processes::{self, Fate};
+pub use system::renewal::Renewal;
 pub use system::{births, next, signals, start, sys};

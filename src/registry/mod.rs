@@ -187,6 +187,23 @@ impl Slot {
         }
     }
 
+    /// The queue has a new epoll under its number: kqueues of ours that watch it put it into theirs again. The
+    /// caller holds no lock.
+    #[cold]
+    pub fn renewed(&'static self) {
+        let again = |fd: i32| {
+            let watchers = descriptors::watchers(fd);
+            let live = used_slots().filter(|slot| slot.state.load(SeqCst) == LIVE && watchers.contains(slot.index));
+            for slot in live {
+                if let Ok(mut contents) = slot.lock() {
+                    slot.queue(&mut contents).add_again(fd);
+                }
+            }
+        };
+        again(self.kernel.descriptor());
+        descriptors::each_duplicate(self.index, again);
+    }
+
     /// The calling thread was cancelled while it waited and may have taken events along: a wake-up, an expiry, an
     /// edge. Whatever it may have been is looked at again.
     pub fn after_cancellation(&'static self) {

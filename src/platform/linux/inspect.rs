@@ -128,6 +128,8 @@ pub fn readable(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
     let pending = sys::ioctl_int(fd, libc::FIONREAD);
     match pending {
         Ok(bytes) if bytes > 0 && !mask.has(Mask::RDHUP | Mask::HUP | Mask::ERR) => Status::ready(bytes),
+        // Closed round us, while somebody else holds the file open.
+        Err(Errno::EBADF) => Status::NOT_READY,
         _ => readable_by_kind(fd, learn(fd, kind), mask, pending),
     }
 }

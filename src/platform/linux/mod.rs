@@ -8,6 +8,7 @@ mod pidfd;
 pub mod poller;
 pub mod processes;
 mod procfs;
+pub mod renewal;
 pub mod signals;
 pub mod start;
 pub mod sys;

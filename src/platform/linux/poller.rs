@@ -36,7 +36,7 @@ bitflags! {
 }
 
 impl Arm {
-    fn events(self) -> u32 {
+    pub(super) fn events(self) -> u32 {
         let mut events = 0;
         if self.contains(Arm::IN) {
             events |= (EPOLLIN | EPOLLRDHUP) as u32;
@@ -73,7 +73,7 @@ impl Place {
     }
 
     /// Which of the nested ones.
-    fn side(self) -> Option<usize> {
+    pub(super) fn side(self) -> Option<usize> {
         usize::from(self.0).checked_sub(1)
     }
 }
@@ -107,7 +107,7 @@ const SIDE: u64 = (TAG | 16) as u64;
 const TIMERS: u64 = (TAG | 4) as u64;
 const FILES: u64 = (TAG | 8) as u64;
 const SIGNALS: u64 = (TAG | 9) as u64;
-const TOMBSTONE: u64 = (TAG | 10) as u64;
+pub(super) const TOMBSTONE: u64 = (TAG | 10) as u64;
 pub(super) const CONNECTOR: u64 = (TAG | 11) as u64;
 /// The low half of a pidfd's key; the high one is the index of its process.
 pub(super) const PROCESS: u32 = TAG | 12;
@@ -201,8 +201,8 @@ impl<const N: usize> Buffer<N> {
 
 pub struct Poller {
     epoll: AtomicI32,
-    wake: AtomicI32,
-    sides: [AtomicI32; PLACES - 1],
+    pub(super) wake: AtomicI32,
+    pub(super) sides: [AtomicI32; PLACES - 1],
     inotify: AtomicI32,
     signals: AtomicI32,
     pub(super) connector: AtomicI32,
@@ -248,7 +248,7 @@ impl Poller {
     }
 
     /// The helpers, with what their items are armed for and their keys.
-    fn helpers(&self) -> [(&AtomicI32, i32, u64); 9] {
+    pub(super) fn helpers(&self) -> [(&AtomicI32, i32, u64); 9] {
         [
             (&self.wake, EPOLLIN | EPOLLET, WAKE),
             (&self.sides[0], EPOLLIN, SIDE | 1),
@@ -365,11 +365,21 @@ impl Poller {
     }
 
     #[inline]
-    fn epoll_of(&self, place: Place) -> i32 {
+    pub(super) fn epoll_of(&self, place: Place) -> i32 {
         match place.side() {
             None => self.epoll.load(Relaxed),
             Some(side) => self.sides[side].load(Relaxed),
         }
+    }
+
+    /// What the item of a nested epoll carries.
+    pub(super) fn side_key(place: Place) -> u64 {
+        SIDE | u64::from(place.0)
+    }
+
+    /// What an item of a descriptor's carries.
+    pub(super) fn key(fd: i32, epoch: u32) -> u64 {
+        (u64::from(epoch) << 32) | u64::from(fd as u32)
     }
 
     /// Makes the kernel's item for `fd` what it should be: adds, changes or removes it.
@@ -378,10 +388,10 @@ impl Poller {
             if !wanted.contains(Arm::PRESENT) {
                 return Ok(());
             }
-            self.helper(&self.sides[side], slot, EPOLLIN, SIDE | u64::from(place.0), sys::epoll_create)?;
+            self.helper(&self.sides[side], slot, EPOLLIN, Poller::side_key(place), sys::epoll_create)?;
         }
         let epoll = self.epoll_of(place);
-        let key = (u64::from(epoch) << 32) | u64::from(fd as u32);
+        let key = Poller::key(fd, epoch);
         match (armed.contains(Arm::PRESENT), wanted.contains(Arm::PRESENT)) {
             (false, false) => Ok(()),
             (false, true) => match sys::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, wanted.events(), key) {

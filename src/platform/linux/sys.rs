@@ -289,6 +289,16 @@ pub fn duplicate(fd: c_int, least: c_int) -> Result<c_int> {
     check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, least) })
 }
 
+/// Puts the open file of `fd` on `number`, in place of what is there; the number's close-on-exec flag stays.
+pub fn put_on_number(fd: c_int, number: c_int) -> Result<()> {
+    // SAFETY: no pointers. Raw, because our own dup3() would take the number for closed.
+    unsafe {
+        let flags = check(libc::fcntl(number, libc::F_GETFD))?;
+        let flags = if flags & libc::FD_CLOEXEC != 0 { libc::O_CLOEXEC } else { 0 };
+        check(libc::syscall(libc::SYS_dup3, fd, number, flags) as c_int).map(|_| ())
+    }
+}
+
 /// The soft limit on descriptors, which is no promise that there are so many.
 pub fn descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -1,0 +1,103 @@
+//! A new epoll under the number of an old one.
+//!
+//! The new one gets every live item and then the number, by dup3(). The old one goes on living while threads sleep
+//! in it, or poll it, or the program has duplicates of it that we do not know; so the new one is put into it: they
+//! wake, and by number they find the new one.
+
+use super::poller::{Arm, Place, Poller, PROCESS, TOMBSTONE};
+use super::{births, sys};
+use crate::errno::{Errno, Result};
+use crate::platform::descriptors;
+use core::sync::atomic::{AtomicI32, Ordering::*};
+use libc::{EPOLLET, EPOLLIN, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD};
+
+/// A renewal under way. No other thread forks meanwhile.
+pub struct Renewal<'a> {
+    poller: &'a Poller,
+    slot: u32,
+    place: Place,
+    old: i32,
+    new: i32,
+    _hold: births::Hold,
+}
+
+impl Poller {
+    /// Makes the new epoll for a place, with the helpers' items where it is the queue's own; `woken`: the wake-up
+    /// is to be told. `EMFILE`, `ENFILE`, `ENOMEM`; `EBADF` the old one is not ours any more.
+    pub fn begin_renewal(&self, slot: u32, place: Place, woken: bool) -> Result<Renewal<'_>> {
+        let hold = births::hold();
+        let old = self.epoll_of(place);
+        if old < 0 {
+            return Err(Errno::EBADF);
+        }
+        let new = sys::move_up(sys::epoll_create()?, Poller::least_helper())?;
+        let renewal = Renewal { poller: self, slot, place, old, new, _hold: hold };
+        if place == Place::MAIN {
+            for (helper, events, key) in self.helpers() {
+                let fd = helper.load(Relaxed);
+                let waits = !self.is_wake(helper) || woken;
+                if fd >= 0 && waits && sys::epoll_ctl(new, EPOLL_CTL_ADD, fd, events as u32, key).is_err() {
+                    sys::close_raw(new);
+                    return Err(Errno::ENOMEM);
+                }
+            }
+        }
+        Ok(renewal)
+    }
+
+    fn is_wake(&self, helper: &AtomicI32) -> bool {
+        core::ptr::eq(helper, &self.wake)
+    }
+}
+
+impl Renewal<'_> {
+    /// Puts the item of `fd` into the new epoll. False: the old one has none for what the number is now.
+    pub fn move_item(&self, fd: i32, epoch: u32, armed: Arm) -> bool {
+        let key = Poller::key(fd, epoch);
+        sys::epoll_ctl(self.old, EPOLL_CTL_MOD, fd, armed.events(), key).is_ok()
+            && sys::epoll_ctl(self.new, EPOLL_CTL_ADD, fd, armed.events(), key).is_ok()
+    }
+
+    /// The same for the pidfd of a process.
+    pub fn move_process(&self, pidfd: i32, index: u32) {
+        let (item, key) = ((EPOLLIN | EPOLLET) as u32, u64::from(index) << 32 | u64::from(PROCESS));
+        let _ = sys::epoll_ctl(self.new, EPOLL_CTL_ADD, pidfd, item, key);
+    }
+
+    /// The new epoll takes the number over. False: the system refused, and all is as it was.
+    pub fn end(self) -> bool {
+        match self.place.side() {
+            None => self.take_number(),
+            Some(side) => self.take_side(side),
+        }
+    }
+
+    fn take_number(self) -> bool {
+        let _ = sys::epoll_ctl(self.old, EPOLL_CTL_ADD, self.new, EPOLLIN as u32, TOMBSTONE);
+        let taken = sys::put_on_number(self.new, self.old).is_ok();
+        if taken {
+            descriptors::each_duplicate(self.slot, |fd| {
+                let _ = sys::put_on_number(self.new, fd);
+            });
+        }
+        sys::close_raw(self.new);
+        taken
+    }
+
+    /// A nested one is a helper: it has no number that anybody knows.
+    fn take_side(self, side: usize) -> bool {
+        let Some(place) = self.poller.sides.get(side) else { return false };
+        let key = Poller::side_key(self.place);
+        let epoll = self.poller.descriptor();
+        if sys::epoll_ctl(epoll, EPOLL_CTL_ADD, self.new, EPOLLIN as u32, key).is_err() {
+            sys::close_raw(self.new);
+            return false;
+        }
+        descriptors::note_helper(self.new, self.slot);
+        place.store(self.new, SeqCst);
+        let _ = sys::epoll_ctl(epoll, EPOLL_CTL_DEL, self.old, 0, 0);
+        descriptors::disown(self.old);
+        sys::close_raw(self.old);
+        true
+    }
+}
