@@ -211,6 +211,14 @@ fn connections_waiting(fd: i32, kind: Kind) -> Option<i64> {
 
 /// How `fd` stands for writing. `seen` as for `readable`.
 pub fn writable(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
+    match writable_by_kind(fd, kind, seen) {
+        // Hardly any, or not known: it may have been closed round us, while somebody else holds the file open.
+        Status { ready: true, data: 1, .. } if !sys::is_open(fd) => Status::NOT_READY,
+        status => status,
+    }
+}
+
+fn writable_by_kind(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
     let mask = seen.unwrap_or_else(|| Mask(sys::poll(fd, POLLOUT)));
     if !mask.concerns_writing() {
         return Status::NOT_READY;

@@ -113,7 +113,7 @@ pub(super) const CONNECTOR: u64 = (TAG | 11) as u64;
 pub(super) const PROCESS: u32 = TAG | 12;
 
 /// In the epoll, and reports nothing.
-const SILENT: i32 = EPOLLET;
+pub(super) const SILENT: i32 = EPOLLET;
 
 /// What an event of the kernel's is about.
 pub enum Source {

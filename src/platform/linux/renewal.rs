@@ -4,11 +4,11 @@
 //! in it, or poll it, or the program has duplicates of it that we do not know; so the new one is put into it: they
 //! wake, and by number they find the new one.
 
-use super::poller::{Arm, Place, Poller, PROCESS, TOMBSTONE};
+use super::poller::{Arm, Place, Poller, PROCESS, SILENT, TOMBSTONE};
 use super::{births, sys};
 use crate::errno::{Errno, Result};
 use crate::platform::descriptors;
-use core::sync::atomic::{AtomicI32, Ordering::*};
+use core::sync::atomic::Ordering::*;
 use libc::{EPOLLET, EPOLLIN, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD};
 
 /// A renewal under way. No other thread forks meanwhile.
@@ -35,18 +35,15 @@ impl Poller {
         if place == Place::MAIN {
             for (helper, events, key) in self.helpers() {
                 let fd = helper.load(Relaxed);
-                let waits = !self.is_wake(helper) || woken;
-                if fd >= 0 && waits && sys::epoll_ctl(new, EPOLL_CTL_ADD, fd, events as u32, key).is_err() {
+                let silent = core::ptr::eq(helper, &self.wake) && !woken;
+                let events = if silent { SILENT } else { events };
+                if fd >= 0 && sys::epoll_ctl(new, EPOLL_CTL_ADD, fd, events as u32, key).is_err() {
                     sys::close_raw(new);
                     return Err(Errno::ENOMEM);
                 }
             }
         }
         Ok(renewal)
-    }
-
-    fn is_wake(&self, helper: &AtomicI32) -> bool {
-        core::ptr::eq(helper, &self.wake)
     }
 }
 
