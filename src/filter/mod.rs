@@ -8,9 +8,10 @@
 //! - `detach`: the knote is going; stop watching.
 //! - `event`: does the condition hold now, and with what?
 //!
-//! How the kernel is asked is the platform's business.
+//! How the kernel is asked is the platform's business. `library` alone is no such filter: it has no knotes.
 
 mod io;
+pub mod library;
 mod proc;
 mod signal;
 mod timer;

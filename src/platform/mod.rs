@@ -8,7 +8,7 @@
 //! - [`readable`] and [`writable`] say how a descriptor stands ([`Status`]); [`file`] the same of a regular file.
 //! - [`signals`] catches signals for the queues that want them.
 //! - [`births`], [`next`], [`start`], [`sys`]: descriptors and fork, libc's functions behind ours, the
-//!   constructor, system calls.
+//!   constructor, system calls; [`outlet`]: the way out of trace lines.
 //!
 //! What does not depend on the system lies beside the folders: `descriptors`, `front`, `lock`,
 //! `table`.
@@ -25,4 +25,4 @@ use linux as system;
 
 pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status};
 pub use system::poller::{Arm, Buffer, Clock, Event, Mask, Place, Poller, Source, CLOCKS, PLACES};
-pub use system::{births, next, signals, start, sys};
+pub use system::{births, next, outlet, signals, start, sys};

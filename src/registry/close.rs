@@ -4,6 +4,7 @@
 
 use super::{bury, fork, slot, used_slots, Burial, LIVE};
 use crate::platform::descriptors::{self, Classes, Closing, Owner};
+use crate::trace;
 use core::sync::atomic::Ordering::SeqCst;
 
 /// A close under way; `end` says how it went. Dropped without a word, by a thread that is cancelled in close(), it
@@ -86,8 +87,14 @@ pub fn is_helper(fd: i32) -> bool {
 /// The program is about to put another file on a helper's number.
 pub fn make_way(fd: i32) {
     if let Owner::Helper { slot: index } = descriptors::owner(fd) {
-        if let Some(slot) = slot(index).filter(|_| fork::is_our_process()) {
-            let _ = slot.kernel.move_helper(index, fd);
+        if !fork::is_our_process() {
+            return;
+        }
+        match slot(index) {
+            Some(slot) => {
+                let _ = slot.kernel.move_helper(index, fd);
+            }
+            None => trace::make_way(fd),
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod births;
 pub mod inspect;
 pub mod next;
+pub mod outlet;
 pub mod poller;
 pub mod signals;
 pub mod start;

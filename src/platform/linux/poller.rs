@@ -200,7 +200,7 @@ pub struct Poller {
 }
 
 /// Helpers keep away from the lowest numbers, which programs count on; 512 leaves select() its half.
-fn least_helper() -> i32 {
+pub(super) fn least_helper() -> i32 {
     (sys::descriptor_limit() / 2).min(512) as i32
 }
 
