@@ -30,6 +30,12 @@ const fn number(digits: &str) -> isize {
 
 /// The locks stay: the library cannot know which threads the program will have.
 static THREAD_SAFE: AtomicBool = AtomicBool::new(true);
+static FORK_CLEANUP: AtomicBool = AtomicBool::new(true);
+
+/// Are the kqueues to be closed in the child of a fork?
+pub fn cleans_up_after_fork() -> bool {
+    FORK_CLEANUP.load(Relaxed)
+}
 
 /// What a change of the filter is answered with, if with anything: questions always, settings with EV_RECEIPT,
 /// by the value that was set before.
@@ -46,6 +52,7 @@ pub fn answer(change: &kevent) -> Result<Option<kevent>> {
         NOTE_VERSION => return Ok(Some(kevent { data: VERSION, ..entry })),
         NOTE_VERSION_STR => return Ok(Some(kevent { udata: VERSION_STRING.as_ptr().cast_mut().cast(), ..entry })),
         NOTE_THREAD_SAFE => isize::from(THREAD_SAFE.swap(switch(change)?, Relaxed)),
+        NOTE_FORK_CLEANUP => isize::from(FORK_CLEANUP.swap(switch(change)?, Relaxed)),
         NOTE_DEBUG => isize::from(trace::switch(switch(change)?)),
         NOTE_DEBUG_PREFIX => trace::set_prefix(change.data as usize)? as isize,
         NOTE_DEBUG_FUNC => trace::set_function(change.data as usize) as isize,

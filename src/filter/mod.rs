@@ -139,6 +139,11 @@ pub fn attach(queue: &mut Queue, id: KnoteId, change: &kevent) -> Result<()> {
     }
 }
 
+/// The knote of a signal in a child that takes it over.
+pub fn attach_anew(queue: &mut Queue, id: KnoteId) -> Result<()> {
+    signal::attach(queue, id)
+}
+
 pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Result<()> {
     match queue.knote(id).filter {
         Filter::Read | Filter::Write | Filter::Except | Filter::Empty => io::touch(queue, id, change, flags),

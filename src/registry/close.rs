@@ -91,6 +91,7 @@ pub fn make_way(fd: i32) {
             return;
         }
         match slot(index) {
+            Some(slot) if slot.is_inherited() => slot.kernel.let_go(fd),
             Some(slot) => {
                 let _ = slot.kernel.move_helper(index, fd);
             }
