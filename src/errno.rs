@@ -1,6 +1,6 @@
 //! `Errno`: the one error type of the crate, a value made where the kernel or a rule gives it.
 
-use libc::c_int;
+use libc::*;
 
 /// An error number of the host, never 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +16,24 @@ impl Errno {
     pub const ENOENT: Errno = Errno(libc::ENOENT);
     pub const ENOMEM: Errno = Errno(libc::ENOMEM);
     pub const EPERM: Errno = Errno(libc::EPERM);
+
+    /// As <errno.h> calls it.
+    pub fn name(self) -> Option<&'static str> {
+        NAMES.iter().find(|&&(number, _)| number == self.0).map(|&(_, name)| name)
+    }
 }
+
+macro_rules! names {
+    ($($name:ident)*) => { &[$(($name, stringify!($name))),*] };
+}
+
+/// Those that the library's calls, or sockets, may end with.
+const NAMES: &[(c_int, &str)] = names![
+    EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST EXDEV ENODEV
+    ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDEADLK ENAMETOOLONG ENOSYS
+    ELOOP EOVERFLOW ENOTSOCK EPROTO EPROTOTYPE EOPNOTSUPP EAFNOSUPPORT EADDRINUSE EADDRNOTAVAIL ENETDOWN ENETUNREACH
+    ENETRESET ECONNABORTED ECONNRESET ENOBUFS EISCONN ENOTCONN ESHUTDOWN ETIMEDOUT ECONNREFUSED EHOSTDOWN
+    EHOSTUNREACH EALREADY EINPROGRESS ESTALE EDQUOT ECANCELED
+];
 
 pub type Result<T> = core::result::Result<T, Errno>;

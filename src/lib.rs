@@ -7,6 +7,7 @@
 //! - `registry`: from a descriptor to its queue; close and fork;
 //! - `kqueue`: one queue: applies changes, collects events;
 //! - `filter`: what each EVFILT_* means;
+//! - `trace`: what is said of each call, where that is asked for;
 //! - `platform`: how the kernel is asked, one folder a system.
 
 pub mod abi;
@@ -16,3 +17,4 @@ mod filter;
 mod kqueue;
 mod platform;
 mod registry;
+mod trace;

@@ -8,7 +8,9 @@ use crate::kqueue::collect::{self, Wait};
 use crate::platform::start;
 use crate::platform::sys::{self, Uncancelled};
 use crate::registry;
+use crate::trace;
 use core::ffi::{c_int, c_uint};
+use core::fmt::Arguments;
 
 /// `kqueue(2)`: makes a kqueue. Returns its descriptor, or -1 with errno set.
 ///
@@ -16,7 +18,7 @@ use core::ffi::{c_int, c_uint};
 /// `EMFILE`, `ENFILE` no descriptor left; `ENOMEM`. (kqueue(2), "ERRORS", FreeBSD)
 #[no_mangle]
 pub extern "C" fn kqueue() -> c_int {
-    create(false)
+    traced(create(false), format_args!("kqueue()"))
 }
 
 /// `kqueuex(2)`: makes a kqueue; `flags` is 0 or `KQUEUE_CLOEXEC`.
@@ -25,10 +27,9 @@ pub extern "C" fn kqueue() -> c_int {
 /// As `kqueue`; `EINVAL` unknown flags. (kqueue(2), FreeBSD)
 #[no_mangle]
 pub extern "C" fn kqueuex(flags: c_uint) -> c_int {
-    if flags & !KQUEUE_CLOEXEC != 0 {
-        return result_or_errno(|| Err(Errno::EINVAL));
-    }
-    create(false)
+    let known = flags & !KQUEUE_CLOEXEC == 0;
+    let made = if known { create(false) } else { result_or_errno(|| Err(Errno::EINVAL)) };
+    traced(made, format_args!("kqueuex({})", trace::KqueueFlags(flags)))
 }
 
 /// `kqueue1(2)`: makes a kqueue; `flags` are `O_CLOEXEC` and `O_NONBLOCK`.
@@ -37,10 +38,9 @@ pub extern "C" fn kqueuex(flags: c_uint) -> c_int {
 /// As `kqueue`; `EINVAL` unknown flags. (kqueue(2), NetBSD)
 #[no_mangle]
 pub extern "C" fn kqueue1(flags: c_int) -> c_int {
-    if flags & !(libc::O_CLOEXEC | libc::O_NONBLOCK) != 0 {
-        return result_or_errno(|| Err(Errno::EINVAL));
-    }
-    create(flags & libc::O_NONBLOCK != 0)
+    let known = flags & !(libc::O_CLOEXEC | libc::O_NONBLOCK) == 0;
+    let made = if known { create(flags & libc::O_NONBLOCK != 0) } else { result_or_errno(|| Err(Errno::EINVAL)) };
+    traced(made, format_args!("kqueue1({})", trace::OpenFlags(flags)))
 }
 
 fn create(nonblocking: bool) -> c_int {
@@ -48,6 +48,16 @@ fn create(nonblocking: bool) -> c_int {
     super::silence_panics();
     let _uncancelled = Uncancelled::begin();
     result_or_errno(|| registry::create(nonblocking))
+}
+
+/// Tells of a call that has returned, where that is asked for.
+#[inline]
+fn traced(result: c_int, call: Arguments) -> c_int {
+    if trace::is_on() {
+        let _uncancelled = Uncancelled::begin();
+        trace::tell(call, result);
+    }
+    result
 }
 
 /// For programs that link the archive; the library starts by itself.
@@ -147,6 +157,27 @@ pub unsafe extern "C-unwind" fn kevent(
     nevents: c_int,
     timeout: *const libc::timespec,
 ) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if trace::is_on() {
+            traced_kevent(kq, changelist, nchanges, eventlist, nevents, timeout)
+        } else {
+            checked_kevent(kq, changelist, nchanges, eventlist, nevents, timeout)
+        }
+    }
+}
+
+/// # Safety
+/// As `kevent`.
+#[inline]
+unsafe fn checked_kevent(
+    kq: c_int,
+    changelist: *const kevent,
+    nchanges: c_int,
+    eventlist: *mut kevent,
+    nevents: c_int,
+    timeout: *const libc::timespec,
+) -> c_int {
     let (Ok(left), Ok(room)) = (usize::try_from(nchanges), usize::try_from(nevents)) else {
         return result_or_errno(|| Err(Errno::EINVAL));
     };
@@ -161,6 +192,39 @@ pub unsafe extern "C-unwind" fn kevent(
     let mut events = Events { first: eventlist, room, len: 0 };
     let result = run(kq, Changes { next: changelist, left }, &mut events, timeout, &uncancelled);
     result_or_errno(|| result.map(|count| count as c_int))
+}
+
+/// kevent(), told of. The guards are gone while the call is under way: it may be cancelled.
+///
+/// # Safety
+/// As `kevent`.
+#[cold]
+#[inline(never)]
+unsafe fn traced_kevent(
+    kq: c_int,
+    changelist: *const kevent,
+    nchanges: c_int,
+    eventlist: *mut kevent,
+    nevents: c_int,
+    timeout: *const libc::timespec,
+) -> c_int {
+    let list = |first: *const kevent, count: c_int| {
+        (!first.is_null()).then(|| Changes { next: first, left: usize::try_from(count).unwrap_or(0) })
+    };
+    let uncancelled = Uncancelled::begin();
+    let mut call = trace::Call::new(kq);
+    call.begin(list(changelist, nchanges), nchanges);
+    if timeout.is_null() && nevents > 0 && nchanges >= 0 {
+        call.may_stay();
+    }
+    // SAFETY: the caller of kevent() promises a valid time-out where it is not NULL.
+    let time = (!timeout.is_null()).then(|| unsafe { *timeout });
+    drop(uncancelled);
+    // SAFETY: the caller's promise.
+    let result = unsafe { checked_kevent(kq, changelist, nchanges, eventlist, nevents, timeout) };
+    let _uncancelled = Uncancelled::begin();
+    call.end(list(eventlist, result), nevents, time, result);
+    result
 }
 
 #[inline]

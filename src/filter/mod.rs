@@ -8,9 +8,10 @@
 //! - `detach`: the knote is going; stop watching.
 //! - `event`: does the condition hold now, and with what?
 //!
-//! How the kernel is asked is the platform's business.
+//! How the kernel is asked is the platform's business. `library` alone is no such filter: it has no knotes.
 
 mod io;
+pub mod library;
 pub mod proc;
 mod signal;
 mod timer;
@@ -136,6 +137,11 @@ pub fn attach(queue: &mut Queue, id: KnoteId, change: &kevent) -> Result<()> {
         Filter::Vnode => vnode::attach(queue, id),
         Filter::Proc | Filter::Procdesc => proc::attach(queue, id),
     }
+}
+
+/// The knote of a signal in a child that takes it over.
+pub fn attach_anew(queue: &mut Queue, id: KnoteId) -> Result<()> {
+    signal::attach(queue, id)
 }
 
 pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Result<()> {

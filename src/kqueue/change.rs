@@ -4,7 +4,7 @@ use super::knote::{KnoteId, State, Sticky};
 use super::Queue;
 use crate::errno::{Errno, Result};
 use crate::event::*;
-use crate::filter::{self, Filter};
+use crate::filter::{self, library, Filter};
 use crate::platform::sys;
 
 /// Where errors, receipts and events go: the caller's eventlist.
@@ -36,18 +36,22 @@ impl Queue<'_> {
             if change.filter == 0 {
                 continue;
             }
-            let result = self.change(&change);
-            if result.is_ok() && change.flags & EV_RECEIPT == 0 {
+            let told = |errno| kevent { flags: (change.flags & !EV_SYSFLAGS) | EV_ERROR, data: errno, ..change };
+            let answer = if change.filter == EVFILT_LIBKQUEUE {
+                library::answer(&change)
+            } else {
+                self.change(&change).map(|()| (change.flags & EV_RECEIPT != 0).then(|| told(0)))
+            };
+            if matches!(answer, Ok(None)) {
                 continue;
             }
             if out.room() == 0 {
-                return result.map(|()| Applied::NoRoom);
+                return answer.map(|_| Applied::NoRoom);
             }
-            out.push(kevent {
-                flags: (change.flags & !EV_SYSFLAGS) | EV_ERROR,
-                data: result.err().map_or(0, |errno| errno.0 as isize),
-                ..change
-            });
+            match answer {
+                Ok(answer) => answer.into_iter().for_each(|entry| out.push(entry)),
+                Err(errno) => out.push(told(errno.0 as isize)),
+            }
         }
         Ok(if out.len() == 0 { Applied::All } else { Applied::Told })
     }

@@ -309,6 +309,17 @@ impl Queue<'_> {
         }
     }
 
+    /// In a child that takes its parent's queue over: nothing has come yet, and nothing is watched.
+    pub fn watch_signals_anew(&mut self) {
+        for signo in 1..=64 {
+            if let Some(id) = self.find(Filter::Signal, signo) {
+                self.deactivate(id);
+                // Where that fails the signal is not reported until it is added anew.
+                let _ = filter::attach_anew(self, id);
+            }
+        }
+    }
+
     /// The filter's word on whether the knote is ready, and with what. `seen`: what the kernel has just said.
     #[inline]
     pub fn evaluate(&mut self, id: KnoteId, seen: Option<Mask>) -> Option<Report> {

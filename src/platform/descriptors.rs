@@ -136,11 +136,13 @@ impl Closing {
     }
 }
 
-/// In the child of a fork: closes that other threads had under way will never end here.
+/// In the child of a fork: closes that other threads had under way will never end here, and whether the number
+/// was closed is not known.
 pub fn forget_closers() {
     CELLS.each_page(0, u32::MAX, |_, cell| {
-        if cell.state.load(SeqCst) & CLOSERS != 0 {
-            cell.state.fetch_and(!CLOSERS, SeqCst);
+        let closers = cell.state.load(SeqCst) & CLOSERS;
+        if closers != 0 {
+            cell.state.fetch_add(GENERATION - closers, SeqCst);
         }
     });
 }

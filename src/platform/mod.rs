@@ -9,7 +9,7 @@
 //! - [`signals`] catches signals for the queues that want them.
 //! - [`processes`] tells how a process stands ([`Fate`]), the queue's connector of forks and executions ([`News`]).
 //! - [`births`], [`next`], [`start`], [`sys`]: descriptors and fork, libc's functions behind ours, the
-//!   constructor, system calls.
+//!   constructor, system calls; [`outlet`]: the way out of trace lines.
 //!
 //! What does not depend on the system lies beside the folders: `descriptors`, `front`, `lock`,
 //! `table`.
@@ -29,4 +29,4 @@ pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, w
 pub use system::poller::{Arm, Buffer, Clock, Event, Mask, Place, Poller, Source, CLOCKS, PLACES};
 pub use system::processes::{self, Fate};
 pub use system::renewal::Renewal;
-pub use system::{births, next, signals, start, sys};
+pub use system::{births, next, outlet, signals, start, sys};

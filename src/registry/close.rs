@@ -4,6 +4,7 @@
 
 use super::{bury, fork, slot, used_slots, Burial, LIVE};
 use crate::platform::descriptors::{self, Classes, Closing, Owner};
+use crate::trace;
 use core::sync::atomic::Ordering::SeqCst;
 
 /// A close under way; `end` says how it went. Dropped without a word, by a thread that is cancelled in close(), it
@@ -87,7 +88,13 @@ pub fn is_helper(fd: i32) -> bool {
 pub fn make_way(fd: i32) {
     let owner = descriptors::owner(fd);
     let (Owner::Helper { slot: index } | Owner::Process { slot: index, .. }) = owner else { return };
-    let Some(slot) = slot(index).filter(|_| fork::is_our_process()) else { return };
+    if !fork::is_our_process() {
+        return;
+    }
+    let Some(slot) = slot(index) else { return trace::make_way(fd) };
+    if slot.is_inherited() {
+        return slot.kernel.let_go(fd);
+    }
     let _ = match owner {
         Owner::Process { index: process, .. } => slot.kernel.move_process(index, process, fd),
         _ => slot.kernel.move_helper(index, fd),

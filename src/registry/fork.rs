@@ -2,9 +2,15 @@
 //!
 //! The child handler makes async-signal-safe system calls only. It closes every descriptor that the library
 //! owns, and forgets the parent's queues: who held their locks is not known, so their memory stays as it is.
+//!
+//! With NOTE_FORK_CLEANUP 0 it leaves the queues that are whole, because no other thread held their lock, and they
+//! may be taken over. The kernel's side is the parent's too, so until this process calls kevent() on one, it is left
+//! alone: a child that only closes its descriptors and executes a program must not take the parent's items along.
+//! The signals are put back in any case.
 
-use super::{inside, used_slots, DEAD_SLOTS, FREE, LIVE, LOST};
-use crate::platform::{births, descriptors, processes, signals, sys};
+use super::{bury_late, inside, slot, used_slots, Slot, DEAD_SLOTS, FREE, INHERITED, LIVE, LOST};
+use crate::filter::library;
+use crate::platform::{births, descriptors, front, processes, signals, sys};
 use core::sync::atomic::{AtomicI32, Ordering::*};
 
 /// The process that the tables are about. A vfork child, or one made by a raw clone, shares or copies them
@@ -32,14 +38,15 @@ pub fn child() {
     births::count_fork();
     OWNER.store(sys::getpid(), Relaxed);
     signals::child();
-    if used_slots().any(|slot| slot.kernel.has_processes()) {
-        processes::close_all_pidfds();
-    }
+    let pidfds = used_slots().any(|slot| slot.kernel.has_processes());
     for slot in used_slots() {
         match slot.state.load(Relaxed) {
             FREE | LOST => continue,
+            LIVE | INHERITED if !library::cleans_up_after_fork() && is_whole(slot) => {
+                slot.state.store(INHERITED, Relaxed);
+            }
             state => {
-                if state == LIVE {
+                if matches!(state, LIVE | INHERITED) {
                     descriptors::disown(slot.kernel.descriptor());
                 }
                 slot.kernel.close_all();
@@ -47,8 +54,40 @@ pub fn child() {
             }
         }
     }
+    if pidfds {
+        processes::close_pidfds(|index| slot(index).is_none_or(|slot| !slot.is_inherited()));
+    }
     DEAD_SLOTS.store(0, Relaxed);
     inside::forget();
     descriptors::forget_closers();
     births::resume();
+}
+
+/// Was no other thread changing it?
+fn is_whole(slot: &'static Slot) -> bool {
+    slot.lock_is_mine() || !slot.contents.is_locked()
+}
+
+/// The first call of a child on a queue that its parent left it. From here on it is the child's: its signals are
+/// watched in this process.
+#[cold]
+pub fn take_over(slot: &'static Slot) -> bool {
+    if slot.state.load(SeqCst) != INHERITED || slot.lock_is_mine() {
+        return false;
+    }
+    if !front::is_in_front() && !slot.kernel.is_still_open() {
+        descriptors::disown(slot.kernel.descriptor());
+        bury_late(slot);
+        return false;
+    }
+    if let Ok(mut contents) = slot.lock() {
+        if slot.state.load(SeqCst) == INHERITED {
+            slot.signals.store(0, SeqCst);
+            slot.awaited_signals.store(0, SeqCst);
+            slot.kernel.leave_signals();
+            slot.queue(&mut contents).watch_signals_anew();
+            let _ = slot.state.compare_exchange(INHERITED, LIVE, SeqCst, Relaxed);
+        }
+    }
+    !slot.is_closed()
 }

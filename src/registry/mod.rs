@@ -30,6 +30,8 @@ const LIVE: u32 = 2;
 const DEAD: u32 = 3;
 /// Of the parent process: nobody knows who held its lock when this process was forked.
 const LOST: u32 = 4;
+/// Of the parent process, whole, with its descriptors: this one may take it over (NOTE_FORK_CLEANUP).
+const INHERITED: u32 = 5;
 
 pub struct Slot {
     index: u32,
@@ -140,6 +142,11 @@ impl Slot {
             // Of a knote that is not there: nobody to tell.
             let _ = queue.change(&change);
         }
+    }
+
+    /// Is it the parent's, and not taken over?
+    fn is_inherited(&self) -> bool {
+        self.state.load(SeqCst) == INHERITED
     }
 
     #[inline]
@@ -367,7 +374,10 @@ impl Burial {
 /// Ends a queue: its waiters come out with EBADF, its helpers are closed. Async-signal-safe. `open`: its number
 /// still is its own, so that waiters can be woken through it.
 fn bury(slot: &'static Slot, open: bool) -> Option<Burial> {
-    slot.state.compare_exchange(LIVE, TAKEN, SeqCst, Relaxed).ok()?;
+    let taken = |from| slot.state.compare_exchange(from, TAKEN, SeqCst, Relaxed).is_ok();
+    if !taken(LIVE) && !taken(INHERITED) {
+        return None;
+    }
     if open {
         for _ in 0..PATIENCE {
             // Said again every time: somebody on his way out may have armed the same item for something else.
@@ -419,7 +429,7 @@ pub fn enter(fd: i32) -> Result<Entered> {
         if cell?.queue.load(SeqCst) != word {
             continue;
         }
-        if slot.is_closed() || slot.birth.load(SeqCst) != birth {
+        if slot.birth.load(SeqCst) != birth || (slot.is_closed() && !fork::take_over(slot)) {
             return Err(Errno::EBADF);
         }
         return Ok(Entered { slot, _visit: visit });

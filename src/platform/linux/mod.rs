@@ -4,6 +4,7 @@ pub mod births;
 pub mod connector;
 pub mod inspect;
 pub mod next;
+pub mod outlet;
 mod pidfd;
 pub mod poller;
 pub mod processes;

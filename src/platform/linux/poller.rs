@@ -590,6 +590,26 @@ impl Poller {
         }
     }
 
+    /// In a child that was left its parent's descriptors: the program is about to put another file on a helper's
+    /// number. The items are the parent's, and stay.
+    pub fn let_go(&self, fd: i32) {
+        for (place, ..) in self.helpers() {
+            let _ = place.compare_exchange(fd, -1, SeqCst, SeqCst);
+        }
+        descriptors::disown(fd);
+    }
+
+    /// In such a child, when it takes the queue over: a signalfd in an epoll tells of the signals of the process
+    /// that put it there.
+    pub fn leave_signals(&self) {
+        let fd = self.signals.load(SeqCst);
+        if fd >= 0 && self.still_ours(&self.signals, EPOLLIN, SIGNALS) {
+            let _ = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_DEL, fd, 0, 0);
+            self.let_go(fd);
+            sys::close_raw(fd);
+        }
+    }
+
     /// The number has been closed, and with it the kernel's side.
     pub fn abandon(&self) {
         self.epoll.store(-1, SeqCst);

@@ -152,8 +152,8 @@ impl Poller {
     pub fn close_processes(&self, slot: u32) {
         let last = self.last_process.swap(-1, SeqCst);
         if last >= 0 {
-            descriptors::each_process(last, |fd, of_slot, _| {
-                if of_slot == slot {
+            descriptors::each_process(last, |fd, of, _| {
+                if of == slot {
                     close_pidfd(fd);
                 }
             });
@@ -174,9 +174,13 @@ fn close_pidfd(fd: i32) {
     }
 }
 
-/// In the child of a fork: the pidfds of all queues, wherever they are.
-pub fn close_all_pidfds() {
-    descriptors::each_process(i32::MAX, |fd, _, _| close_pidfd(fd));
+/// In the child of a fork: closes the pidfds of the queues that `are_gone`, wherever they are.
+pub fn close_pidfds(are_gone: impl Fn(u32) -> bool) {
+    descriptors::each_process(i32::MAX, |fd, slot, _| {
+        if are_gone(slot) {
+            close_pidfd(fd);
+        }
+    });
 }
 
 /// How the process behind a pidfd stands; `pid` is its number, 0 if that is not known.

@@ -4,7 +4,8 @@
 use super::next;
 use crate::platform::front;
 use crate::registry::fork;
-use core::ffi::c_int;
+use crate::trace;
+use core::ffi::{c_char, c_int, CStr};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 #[used]
@@ -12,7 +13,7 @@ use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 static CONSTRUCTOR: extern "C" fn() = constructor;
 
 extern "C" {
-    fn secure_getenv(name: *const core::ffi::c_char) -> *const core::ffi::c_char;
+    fn secure_getenv(name: *const c_char) -> *const c_char;
 }
 
 static STARTED: AtomicBool = AtomicBool::new(false);
@@ -42,6 +43,16 @@ fn start() {
     next::resolve_all();
     super::signals::init();
     front::set(closes_come_to_us());
+    trace::begin(environment(c"KQUEUE_DEBUG"), environment(c"KQUEUE_DEBUG_FILE"));
+}
+
+/// A variable of the environment; none in a program that runs with another's rights.
+fn environment(name: &CStr) -> Option<&'static CStr> {
+    // SAFETY: the name is NUL-terminated; the value is used by the constructor alone, which nobody's setenv() meets.
+    unsafe {
+        let value = secure_getenv(name.as_ptr());
+        (!value.is_null()).then(|| CStr::from_ptr(value))
+    }
 }
 
 unsafe extern "C" fn prepare() {
@@ -58,11 +69,10 @@ unsafe extern "C" fn child() {
 
 /// Calls the close() that the program's own symbol resolves to, and sees whether that is ours.
 fn closes_come_to_us() -> bool {
-    // SAFETY: the name is NUL-terminated.
-    if !unsafe { secure_getenv(c"KQUEUE_VERIFY".as_ptr()) }.is_null() {
+    if environment(c"KQUEUE_VERIFY").is_some() {
         return false;
     }
-    // SAFETY: as above.
+    // SAFETY: the name is NUL-terminated.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"close".as_ptr()) };
     if address.is_null() {
         // Fully static: there is no other.
