@@ -6,6 +6,7 @@
 #   make demo               show kqueue at work, in a few seconds
 #   make check              the tests: Rust and C; the last line counts them
 #   make check-libevent     libevent's own regression suite on our kqueue
+#   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make clean
 #
 # CARGOFLAGS is passed to cargo, as in CARGOFLAGS="--locked --offline". BACKEND names the cargo feature of a
@@ -29,6 +30,9 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 SONAME = libkqueue.so.0
 SHARED = $(SONAME).$(basename $(VERSION))
 
+empty =
+space = $(empty) $(empty)
+
 # What the archive needs that the compiler driver does not name by itself, as it does -lgcc_s and -lc.
 LIBS_PRIVATE = -lpthread -ldl
 
@@ -36,6 +40,7 @@ RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
 FEATURES = $(if $(BACKEND),--no-default-features --features $(BACKEND))
 SOURCES := Cargo.toml $(wildcard Cargo.lock) build.rs $(shell find src -type f)
 STAGE = $(CURDIR)/build/prefix
+CMAKEDIR = $(LIBDIR)/cmake/libkqueue
 
 all: build/libkqueue.so build/libkqueue.a
 
@@ -59,7 +64,8 @@ build/options: force
 
 # Files and links that install places and uninstall removes.
 PLACED = $(LIBDIR)/$(SHARED) $(LIBDIR)/$(SONAME) $(LIBDIR)/libkqueue.so $(LIBDIR)/libkqueue.a \
-    $(LIBDIR)/pkgconfig/libkqueue.pc $(INCLUDEDIR)/kqueue/sys/event.h \
+    $(LIBDIR)/pkgconfig/libkqueue.pc $(CMAKEDIR)/libkqueue-config.cmake $(CMAKEDIR)/libkqueue-config-version.cmake \
+    $(INCLUDEDIR)/kqueue/sys/event.h \
     $(MANDIR)/man2/kqueue.2 $(MANDIR)/man2/kevent.2
 
 install: all
@@ -75,11 +81,16 @@ install: all
 	    -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 	    -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
 	    libkqueue.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libkqueue.pc
-	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/libkqueue.pc
+	sed -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@LIBS_PRIVATE@|$(subst $(space),;,$(strip $(LIBS_PRIVATE)))|' \
+	    libkqueue-config.cmake.in > $(DESTDIR)$(CMAKEDIR)/libkqueue-config.cmake
+	sed -e 's|@VERSION@|$(VERSION)|' -e 's|@MAJOR@|$(firstword $(subst ., ,$(VERSION)))|' \
+	    libkqueue-config-version.cmake.in > $(DESTDIR)$(CMAKEDIR)/libkqueue-config-version.cmake
+	chmod 644 $(PLACED:%=$(DESTDIR)%)
+	chmod 755 $(DESTDIR)$(LIBDIR)/$(SHARED)
 
 uninstall:
 	rm -f $(PLACED:%=$(DESTDIR)%)
-	rmdir $(DESTDIR)$(INCLUDEDIR)/kqueue/sys $(DESTDIR)$(INCLUDEDIR)/kqueue 2>/dev/null || :
+	rmdir $(DESTDIR)$(INCLUDEDIR)/kqueue/sys $(DESTDIR)$(INCLUDEDIR)/kqueue $(DESTDIR)$(CMAKEDIR) 2>/dev/null || :
 
 # An installation under build/, for everything that wants to be a user of one.
 stage:
@@ -97,6 +108,9 @@ demo: stage
 check: stage
 	@CARGO='$(CARGO)' CARGOFLAGS='$(FEATURES) $(CARGOFLAGS)' MAKE='$(MAKE)' STAGE='$(STAGE)' tests/check.sh
 
+check-consumers: stage
+	tests/consumers/run.sh $(STAGE)
+
 check-libevent: stage
 	tests/libevent/run.sh $(STAGE)
 
@@ -106,4 +120,4 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-libevent clean force
+.PHONY: all install uninstall stage demo check check-libevent check-consumers clean force
