@@ -7,6 +7,8 @@
 #   make check              the tests: Rust and C; the last line counts them
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
+#   make deb                Debian packages, in build/deb
+#   make dist               a release archive with the crates in it, in build/dist
 #   make clean
 #
 # CARGOFLAGS is passed to cargo, as in CARGOFLAGS="--locked --offline". BACKEND names the cargo feature of a
@@ -114,10 +116,29 @@ check-consumers: stage
 check-libevent: stage
 	tests/libevent/run.sh $(STAGE)
 
+# Of what git has: a file that was forgotten is missing here, too. A cargo that dpkg does not know (rustup's) is
+# what the profile is for.
+deb:
+	rm -rf build/deb && mkdir -p build/deb/libkqueue-$(VERSION)
+	git archive HEAD | tar -x -C build/deb/libkqueue-$(VERSION)
+	cd build/deb/libkqueue-$(VERSION) && dpkg-buildpackage -b -us -uc \
+	    $$(dpkg-query -W cargo >/dev/null 2>&1 || echo --build-profiles=pkg.libkqueue.rustup)
+	rm -rf build/deb/libkqueue-$(VERSION)
+	ls build/deb
+
+dist:
+	rm -rf build/dist && mkdir -p build/dist/libkqueue-$(VERSION)
+	git archive HEAD | tar -x -C build/dist/libkqueue-$(VERSION)
+	cd build/dist/libkqueue-$(VERSION) && mkdir -p .cargo && $(CARGO) vendor --locked vendor > .cargo/config.toml
+	cd build/dist && tar --sort=name --owner=0 --group=0 --numeric-owner \
+	    --mtime=@$$(git log -1 --format=%ct) -cf - libkqueue-$(VERSION) | xz -T0 > libkqueue-$(VERSION).tar.xz
+	rm -rf build/dist/libkqueue-$(VERSION)
+	ls -l build/dist
+
 clean:
 	$(CARGO) clean
 	rm -rf build
 
 force:
 
-.PHONY: all install uninstall stage demo check check-libevent check-consumers clean force
+.PHONY: all install uninstall stage demo check check-libevent check-consumers deb dist clean force
