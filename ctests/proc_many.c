@@ -386,7 +386,7 @@ TEST_LIMIT(fork_while_processes_are_added, "10.3", 60)
 }
 #endif
 
-/* 1.1 No descriptor left: EMFILE, as the errno and as an entry. Nothing that was watched is lost, nothing half added. */
+/* 1.1 No descriptor left: EMFILE, as the errno and as an entry; what was watched is not lost. */
 TEST(no_descriptor_for_a_process, "1.1 1.5 8.2")
 {
     int kq = queue();

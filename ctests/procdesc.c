@@ -83,6 +83,21 @@ TEST(exit_before_add, "8.7 8.1 8.3")
     no_end_knote(kq, fd);
 }
 
+/* 8.7 8.1 Of a zombie as often as it is added; then by another kqueue. */
+TEST(zombie_added_again, "8.7 8.1 1.11")
+{
+    int kqs[2] = {queue(), queue()};
+    struct puppet child;
+    give_birth(&child);
+    int fd = process_descriptor(child.pid);
+    exits(&child, 4);
+    for (int i = 0; i < 6; i++) {
+        watch_end(kqs[i / 3], fd, i);
+        EXPECT_END(kqs[i / 3], fd, CODE(4), i);
+        no_end_knote(kqs[i / 3], fd);
+    }
+}
+
 /* 8.7 Reaped before kevent looks. */
 TEST(reaped_before_kevent_looks, "8.7 8.4")
 {
@@ -201,8 +216,7 @@ TEST(no_process_descriptor, "8.7 1.11")
     CHECK_EQ(change_errno(kq, 999, EVFILT_PROCDESC, EV_ADD, NOTE_EXIT, 0, 0), EBADF);
     CHECK_EQ(change_errno(kq, -1, EVFILT_PROCDESC, EV_ADD, NOTE_EXIT, 0, 0), EBADF);
     if (sizeof(uintptr_t) > sizeof(int))
-        CHECK_EQ(change_errno(kq, (uintptr_t)UINT_MAX + 1 + (uintptr_t)fds[0], EVFILT_PROCDESC, EV_ADD, NOTE_EXIT, 0, 0),
-                 EBADF);
+        CHECK_EQ(change_errno(kq, UINT_MAX + (uintptr_t)1, EVFILT_PROCDESC, EV_ADD, NOTE_EXIT, 0, 0), EBADF);
     nothing(kq);
     /* They are what they were. */
     put(fds[1], 1);
