@@ -7,7 +7,6 @@
 
 #include "procs.h"
 
-#include <dirent.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 
@@ -333,50 +332,37 @@ TEST(child_has_none_of_ours, "10.3 10.4 8.5")
     EXPECT_EXIT(kq, children[4].pid, CODE(3), 4);
 }
 
-#ifdef __linux__
 static atomic_int stop;
-static pid_t hammered;
+
+struct hammer {
+    int kq;
+    pid_t pid;
+    unsigned fflags;
+};
 
 static void *add_and_delete(void *argument)
 {
-    int kq = *(int *)argument;
+    struct hammer *hammer = argument;
     while (!stop) {
-        change(kq, hammered, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, 1);
-        change(kq, hammered, EVFILT_PROC, EV_DELETE, 0, 0, 0);
+        watch_notes(hammer->kq, hammer->pid, EV_ADD, hammer->fflags, 1);
+        change(hammer->kq, hammer->pid, EVFILT_PROC, EV_DELETE, 0, 0, 0);
     }
     return NULL;
 }
 
-static int process_descriptors(void)
+/* Children that are forked while another thread adds and deletes have none of our descriptors. */
+static void fork_while_added(unsigned fflags)
 {
-    int count = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    struct dirent *entry;
-    if (!directory)
-        return 0;
-    while ((entry = readdir(directory))) {
-        char target[256];
-        ssize_t length = readlinkat(dirfd(directory), entry->d_name, target, sizeof target - 1);
-        target[length > 0 ? length : 0] = '\0';
-        count += strstr(target, "pidfd") != NULL;
-    }
-    closedir(directory);
-    return count;
-}
-
-/* 10.3 Nor has one that is forked while another thread adds and deletes. */
-TEST_LIMIT(fork_while_processes_are_added, "10.3", 60)
-{
-    int kq = queue();
     struct thread thread;
     struct puppet child;
     give_birth(&child);
-    hammered = child.pid;
-    start(&thread, add_and_delete, &kq);
+    int before = open_descriptors();
+    struct hammer hammer = {queue(), child.pid, fflags};
+    start(&thread, add_and_delete, &hammer);
     for (int i = 0; i < 200; i++) {
         pid_t pid = OK(fork());
         if (pid == 0) {
-            CHECK_EQ(process_descriptors(), 0);
+            CHECK_EQ(open_descriptors(), before);
             _exit(0);
         }
         child_succeeds(pid);
@@ -384,7 +370,36 @@ TEST_LIMIT(fork_while_processes_are_added, "10.3", 60)
     stop = 1;
     join(&thread);
 }
-#endif
+
+TEST_LIMIT(fork_while_processes_are_added, "10.3", 60)
+{
+    fork_while_added(NOTE_EXIT);
+}
+
+TEST_LIMIT(fork_while_notes_are_added, "10.3 8.5", 60)
+{
+    fork_while_added(NOTE_FORK | NOTE_TRACK | NOTE_EXIT);
+}
+
+/* 8.5 Another thread adds and deletes notes in the same queue: no fork of a watched process is lost by it. */
+TEST_LIMIT(notes_beside_changes, "8.5", 60)
+{
+    struct thread thread;
+    struct puppet child, other;
+    give_birth(&child);
+    give_birth(&other);
+    struct hammer hammer = {queue(), other.pid, NOTE_FORK | NOTE_TRACK | NOTE_EXIT};
+    watch_notes(hammer.kq, child.pid, EV_ADD, NOTE_FORK | NOTE_EXIT, 2);
+    start(&thread, add_and_delete, &hammer);
+    for (int i = 0; i < 200; i++) {
+        tell(&child, BRIEF, 1);
+        EXPECT_NEXT(hammer.kq, child.pid, EVFILT_PROC, LIVES, NOTE_FORK, 0, 2);
+    }
+    stop = 1;
+    join(&thread);
+    order(&child, EXIT, 1);
+    EXPECT_EXIT(hammer.kq, child.pid, CODE(1), 2);
+}
 
 /* 1.1 No descriptor left: EMFILE, as the errno and as an entry; what was watched is not lost. */
 TEST(no_descriptor_for_a_process, "1.1 1.5 8.2")

@@ -394,22 +394,47 @@ TEST(unwanted_exit_is_silent, "8.6 8.5")
     }
 }
 
-/* 8.6 But what is pending of it is reported first. */
+/* 8.6 But what is pending of it is reported first; then it is dropped. */
 TEST(pending_notes_before_the_silent_end, "8.6 8.5")
+{
+    for (int reaped = 0; reaped < 2; reaped++) {
+        int kq = queue();
+        struct puppet child;
+        struct kevent ev;
+        give_birth(&child);
+        watch_notes(kq, child.pid, EV_ADD, NOTE_FORK | NOTE_EXEC, 1);
+        tell(&child, BRIEF, 1);
+        exits(&child, 1);
+        if (reaped)
+            reap(child.pid);
+        wait_event(kq, &ev);
+        ev.flags |= EV_EOF | EV_ONESHOT; /* F says so if it knows of the end; the rule leaves it open */
+        EXPECT_EVENT(ev, child.pid, EVFILT_PROC, ENDED, NOTE_FORK, 0, 1);
+        nothing(kq);
+        no_knote(kq, child.pid);
+        sleeps(kq);
+    }
+}
+
+/* 8.6 Disabled with something pending, it waits for EV_ENABLE; then it is gone, too (2.5). */
+TEST(pending_notes_of_a_disabled_knote, "8.6 8.5 2.5")
 {
     int kq = queue();
     struct puppet child;
     struct kevent ev;
     give_birth(&child);
-    watch_notes(kq, child.pid, EV_ADD, NOTE_FORK | NOTE_EXEC, 1);
+    watch_notes(kq, child.pid, EV_ADD | EV_DISABLE, NOTE_FORK | NOTE_EXEC, 1);
     tell(&child, BRIEF, 1);
     exits(&child, 1);
+    something_comes(kq);
+    nothing(kq);
+    sleeps(kq);
+    change(kq, child.pid, EVFILT_PROC, EV_ENABLE, 0, 0, 2);
     wait_event(kq, &ev);
-    ev.flags |= EV_EOF | EV_ONESHOT; /* F says so if it knows of the end; the rule leaves it open */
-    EXPECT_EVENT(ev, child.pid, EVFILT_PROC, ENDED, NOTE_FORK, 0, 1);
+    ev.flags |= EV_EOF | EV_ONESHOT;
+    EXPECT_EVENT(ev, child.pid, EVFILT_PROC, ENDED, NOTE_FORK, 0, 2);
     nothing(kq);
     no_knote(kq, child.pid);
-    sleeps(kq);
 }
 
 #endif
