@@ -98,9 +98,11 @@ static void *obey_in_thread(void *line)
 
 static _Noreturn void die(int signo)
 {
-    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    struct rlimit limit;
     sigset_t none;
-    setrlimit(RLIMIT_CORE, &limit); /* root may */
+    OK(getrlimit(RLIMIT_CORE, &limit));
+    limit.rlim_cur = limit.rlim_max;
+    OK(setrlimit(RLIMIT_CORE, &limit));
     signal(signo, SIG_DFL);
     sigemptyset(&none);
     OK(sigprocmask(SIG_SETMASK, &none, NULL));
