@@ -919,7 +919,10 @@ static void run_case(const struct running *slot)
     scratch_path(path, sizeof path, slot->number);
     if (mkdir(path, 0700) == -1 || chdir(path) == -1)
         FAIL("the scratch directory: %s", suite_errno_name(errno));
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    struct rlimit cores; /* none, but a case may ask for one */
+    getrlimit(RLIMIT_CORE, &cores);
+    cores.rlim_cur = 0;
+    setrlimit(RLIMIT_CORE, &cores);
 
     slot->test->run();
 
