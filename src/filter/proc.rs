@@ -150,7 +150,9 @@ fn forget(queue: &mut Queue, id: KnoteId) {
     queue.knote(id).aux = NIL;
     let Some(process) = queue.contents.processes.get(knote.aux).copied() else { return };
     match process.watch {
-        Watch::Pidfd(pidfd) => queue.kernel.unwatch_process(queue.slot, knote.aux, pidfd),
+        Watch::Pidfd(pidfd) => {
+            queue.kernel.unwatch_process(queue.slot, knote.aux, pidfd, knote.filter == Filter::Procdesc)
+        }
         Watch::Number(_) => {
             queue.contents.processes.numbered -= 1;
             if !hears_of_children(queue) && queue.find(Filter::Signal, libc::SIGCHLD as usize).is_none() {
@@ -257,11 +259,13 @@ pub fn event(queue: &mut Queue, id: KnoteId) -> Option<Report> {
         return None;
     }
     if process.pending & NOTE_EXIT != 0 {
-        // 8.2: the exit report is the last one; the knote goes with it.
-        report.flags = EV_EOF | EV_ONESHOT;
         report.data = i64::from(process.status.unwrap_or(0));
         // 8.3
         report.fflags |= if process.status.is_some() { knote.fflags & NOTE_EXITSTATUS } else { 0 };
+    }
+    if process.exited {
+        // 8.2, 8.6: this report is the last one; the knote goes with it.
+        report.flags = EV_EOF | EV_ONESHOT;
         queue.knote(id).sticky.insert(Sticky::ONESHOT);
     }
     Some(report)
@@ -271,9 +275,12 @@ pub fn reported(queue: &mut Queue, id: KnoteId) {
     let index = queue.knote(id).aux;
     let Some(process) = queue.contents.processes.get(index) else { return };
     process.pending &= !core::mem::take(&mut process.told);
-    let more = process.pending != 0;
+    let (more, exited) = (process.pending != 0, process.exited);
     queue.knote(id).state.set(State::ACTIVE, more);
-    if !more && queue.knote(id).is(State::TICK) {
+    if exited && !more {
+        // 8.6: the next look drops it.
+        queue.activate(id);
+    } else if !more && queue.knote(id).is(State::TICK) {
         queue.look_out(id);
     }
 }
@@ -289,6 +296,7 @@ pub fn has_news(queue: &mut Queue, index: ProcessId) {
 /// The connector has news.
 pub fn listen(queue: &mut Queue) {
     let kernel = queue.kernel;
+    let mut missed = false;
     kernel.read_connector(|news| match news {
         News::Fork { parent, child } => forked(queue, parent, child),
         News::Exec { pid } => {
@@ -297,8 +305,12 @@ pub fn listen(queue: &mut Queue) {
             }
         }
         News::Exit { pid, status } => ended(queue, pid, status),
-        News::Lost => lost(queue),
+        News::Lost => missed = true,
     });
+    // After all that was not lost: what it tells of may have ended in what was.
+    if missed {
+        lost(queue);
+    }
 }
 
 fn forked(queue: &mut Queue, parent: i32, child: i32) {
@@ -363,21 +375,30 @@ fn lost(queue: &mut Queue) {
     // Adopted ones may come behind the last.
     while index < queue.contents.processes.indices() {
         if let Some(process) = queue.contents.processes.get(index).copied() {
-            let id = process.knote;
-            if queue.knote(id).fflags & HEARD != 0 {
-                tell(queue, id, NOTE_TRACKERR);
-            }
-            if queue.knote(id).fflags & NOTE_TRACK != 0 {
-                processes::children_of(process.pid, &mut |child| {
-                    if queue.find(Filter::Proc, child as usize).is_none() {
-                        let _ = adopt(queue, id, process.pid, child);
-                    }
-                });
-            }
-            if process.watch == Watch::Hearsay && !processes::exists(process.pid) {
-                exited(queue, id, None);
-            }
+            examine(queue, process);
         }
         index += 1;
+    }
+}
+
+fn examine(queue: &mut Queue, process: Process) {
+    let id = process.knote;
+    let index = queue.knote(id).aux;
+    if process.watch == Watch::Hearsay && !processes::exists(process.pid) {
+        exited(queue, id, None);
+    }
+    // Who has exited has nothing to miss any more.
+    if has_ended(queue, id) || queue.contents.processes.get(index).is_none_or(|process| process.exited) {
+        return;
+    }
+    if queue.knote(id).fflags & HEARD != 0 {
+        tell(queue, id, NOTE_TRACKERR);
+    }
+    if queue.knote(id).fflags & NOTE_TRACK != 0 {
+        processes::children_of(process.pid, &mut |child| {
+            if queue.find(Filter::Proc, child as usize).is_none() {
+                let _ = adopt(queue, id, process.pid, child);
+            }
+        });
     }
 }

@@ -17,7 +17,7 @@ use crate::errno::{Errno, Result};
 use crate::platform::descriptors::{self, Owner};
 use crate::platform::front;
 use core::sync::atomic::{AtomicU8, Ordering::*};
-use libc::{EPOLLET, EPOLLIN, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD};
+use libc::{EPOLLET, EPOLLIN, EPOLL_CTL_ADD, EPOLL_CTL_DEL};
 
 /// How a process stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,8 +67,8 @@ impl Poller {
     /// `ESRCH` no such process; `ENOSYS` no pidfds here; `EMFILE`, `ENFILE`, `ENOMEM`.
     pub fn watch_process(&self, slot: u32, index: u32, pid: i32) -> Result<i32> {
         let open = || match pidfd::pidfd_open(pid) {
-            // A thread's number; a sandbox.
-            Err(Errno(libc::EINVAL)) => Err(Errno(libc::ESRCH)),
+            // A thread's number, by the words of older and newer kernels; a sandbox.
+            Err(Errno(libc::EINVAL | libc::ENOENT)) => Err(Errno(libc::ESRCH)),
             Err(Errno(libc::EPERM)) => Err(Errno(libc::ENOSYS)),
             other => other,
         };
@@ -115,16 +115,15 @@ impl Poller {
                 }
             });
         }
-        found.filter(|&fd| front::is_in_front() || self.has_process(fd, index))
+        found.filter(|&fd| front::is_in_front() || pidfd::is_pidfd(fd))
     }
 
-    /// Does the epoll have an item for this number? It is about the same open file then.
-    fn has_process(&self, pidfd: i32, index: u32) -> bool {
-        sys::epoll_ctl(self.descriptor(), EPOLL_CTL_MOD, pidfd, ITEM, key(index)).is_ok()
-    }
-
-    pub fn unwatch_process(&self, slot: u32, index: u32, pidfd: i32) {
+    /// `shared`: the program has the same open file, which keeps its item until that is taken out.
+    pub fn unwatch_process(&self, slot: u32, index: u32, pidfd: i32, shared: bool) {
         if let Some(pidfd) = self.pidfd_of(slot, index, pidfd) {
+            if shared {
+                let _ = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_DEL, pidfd, 0, 0);
+            }
             self.drop_process(pidfd);
         } else if descriptors::owner(pidfd) == (Owner::Process { slot, index }) {
             descriptors::disown(pidfd);
