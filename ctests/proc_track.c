@@ -79,6 +79,20 @@ TEST(track_alone, "8.5 8.6")
     no_knote(kq, parent.pid);
 }
 
+/* 8.5 8.6 The same of a child that is gone before kevent looks: it was born, and nothing is left of it. */
+TEST(track_alone_of_one_that_is_gone, "8.5 8.6")
+{
+    int kq = queue();
+    struct puppet parent;
+    give_birth(&parent);
+    watch_notes(kq, parent.pid, EV_ADD, NOTE_TRACK, 7);
+    pid_t child = tell(&parent, BRIEF, 1);
+    EXPECT_NEXT(kq, child, EVFILT_PROC, LIVES, NOTE_CHILD, parent.pid, 7);
+    nothing(kq);
+    no_knote(kq, child);
+    sleeps(kq);
+}
+
 /* 8.5 Grandchildren and theirs are tracked; data is the pid of each one's own parent. */
 TEST(grandchildren_are_tracked, "8.5")
 {

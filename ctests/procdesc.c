@@ -7,6 +7,7 @@
 
 #include "procs.h"
 
+#include <grp.h>
 #include <sys/syscall.h>
 
 #ifndef P_PIDFD
@@ -290,6 +291,41 @@ TEST(grandchild, "8.7 8.3")
     tell(&child, WATCH, grandchild.pid);
     EXPECT_END(kq, fd, CODE(8), 1);
     CHECK_EQ(tell(&child, REAP, grandchild.pid), CODE(8));
+}
+
+/* 8.7 8.3 A stranger whose status is hidden: told after its reap, and true, or at once and not made up. */
+TEST(hidden_status, "8.7 8.3 10.5")
+{
+    enum { NOBODY = 65534 };
+    struct puppet parent, stranger;
+    prepare(&stranger);
+    give_birth(&parent);
+    let_beget(&parent, FORK, &stranger);
+    pid_t judge = OK(fork());
+    if (judge == 0) {
+        struct kevent ev;
+        gid_t group = NOBODY;
+        if (setgroups(1, &group) == -1 || setresgid(NOBODY, NOBODY, NOBODY) == -1
+            || setresuid(NOBODY, NOBODY, NOBODY) == -1)
+            SKIP("the case needs root, to be another user's process");
+        int kq = queue(), fd = process_descriptor(stranger.pid);
+        watch_end(kq, fd, 1);
+        order(&stranger, EXIT, 7);
+        tell(&parent, WATCH, stranger.pid);
+        int at_once = OK(kevent(kq, NULL, 0, &ev, 1, &no_wait));
+        CHECK_EQ(at_once, !reaped_status_is_told());
+        if (!at_once) {
+            sleeps(kq);
+            CHECK(!readable(kq));
+            tell(&parent, REAP, stranger.pid);
+            wait_event(kq, &ev);
+        }
+        EXPECT_EVENT(ev, fd, EVFILT_PROCDESC, ENDED, NOTE_EXIT, at_once ? 0 : CODE(7), 1);
+        nothing(kq);
+        no_end_knote(kq, fd);
+        _exit(0);
+    }
+    child_succeeds(judge);
 }
 
 /* 8.7 The descriptor can be watched for reading besides, as poll(2) says (3.9). */
