@@ -73,20 +73,17 @@ impl Queue<'_> {
     }
 
     /// Asks the kernel whether the items of `fd` are still about the same open file: it keeps them by file and
-    /// number, so changing one of another file fails.
+    /// number.
     pub fn confirm(&mut self, fd: i32) -> bool {
         let Ok(generation) = descriptors::watch(fd, self.slot) else { return false };
-        let (slot, kernel) = (self.slot, self.kernel);
+        let kernel = self.kernel;
         let Some(node) = self.contents.nodes.get(fd) else { return false };
-        for place in Place::all() {
-            let armed = node.armed(place);
-            if armed.contains(Arm::PRESENT) {
-                if kernel.arm(slot, place, fd, node.epoch, armed, armed).is_err() {
-                    return false;
-                }
+        if let Some(place) = Place::all().find(|&place| node.armed(place).contains(Arm::PRESENT)) {
+            let same = kernel.has_item(place, fd);
+            if same {
                 node.generation = generation;
-                return true;
             }
+            return same;
         }
         // No item: a file or a device. Either we know that it was closed, or it has to be the same one still.
         let doubted = node.generation.is_doubtful() || !front::is_in_front();

@@ -544,11 +544,15 @@ impl Poller {
     }
 
     /// Is the number still this queue's epoll? The item of its eventfd tells: in verify mode, where nobody tells
-    /// us of a close, every queue has one from birth. In the child of a fork the epoll is the parent's too, so
-    /// the check leaves the item as it is.
+    /// us of a close, every queue has one from birth.
     pub fn is_still_open(&self) -> bool {
         let (epoll, wake) = (self.epoll.load(SeqCst), self.wake.load(SeqCst));
-        wake >= 0 && sys::epoll_ctl(epoll, EPOLL_CTL_MOD, wake, (EPOLLIN | EPOLLET) as u32, WAKE).is_ok()
+        wake >= 0 && has_item(epoll, wake)
+    }
+
+    /// Has the epoll an item for `fd`, that is for what the number is now? Nothing is changed.
+    pub fn has_item(&self, place: Place, fd: i32) -> bool {
+        has_item(self.epoll_of(place), fd)
     }
 
     /// Is `fd` a duplicate of this queue's descriptor? A marker that is added here is found there.
@@ -581,7 +585,9 @@ impl Poller {
 
     /// In the child of a fork: closes everything, the kqueue descriptor too.
     pub fn close_all(&self) {
-        let ours = front::is_in_front() || self.is_still_open();
+        // A queue that is just being born has no eventfd yet, and nobody knows its number.
+        let unborn = self.wake.load(SeqCst) < 0;
+        let ours = front::is_in_front() || unborn || self.is_still_open();
         self.close_helpers();
         self.last_process.store(-1, SeqCst);
         let epoll = self.epoll.swap(-1, SeqCst);
@@ -627,6 +633,17 @@ impl Poller {
             }
         }
         Ok(())
+    }
+}
+
+/// What cannot be added is there.
+fn has_item(epoll: i32, fd: i32) -> bool {
+    match sys::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, SILENT as u32, TOMBSTONE) {
+        Err(errno) => errno.0 == libc::EEXIST,
+        Ok(()) => {
+            let _ = sys::epoll_ctl(epoll, EPOLL_CTL_DEL, fd, 0, 0);
+            false
+        }
     }
 }
 

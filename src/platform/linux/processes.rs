@@ -196,16 +196,16 @@ pub fn fate(pidfd: i32, pid: i32) -> Fate {
     if mask & libc::POLLIN as u32 == 0 {
         return Fate::Alive;
     }
-    if let Some(status) = pidfd::pidfd_info(pidfd).and_then(|info| info.exit_status) {
+    let told_when_reaped = || pidfd::pidfd_info(pidfd).and_then(|info| info.exit_status);
+    // Before Linux 6.13 a pidfd does not hang up.
+    let is_reaped = || pidfd::signal_by_pidfd(pidfd) == Err(Errno(libc::ESRCH));
+    if let Some(status) = told_when_reaped() {
         return Fate::Exited(Some(status));
     }
-    if mask & libc::POLLHUP as u32 != 0 {
-        return Fate::Exited(None);
-    }
     let status = zombie_status(pid);
-    // Before Linux 6.13 a pidfd does not hang up.
-    if pidfd::signal_by_pidfd(pidfd) == Err(Errno(libc::ESRCH)) {
-        return Fate::Exited(None);
+    if mask & libc::POLLHUP as u32 != 0 || is_reaped() {
+        // Just now, perhaps.
+        return Fate::Exited(told_when_reaped());
     }
     match status {
         Some(status) => Fate::Exited(Some(status)),
