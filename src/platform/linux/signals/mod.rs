@@ -43,14 +43,15 @@
 //! alone: the handler is about to run, here or in another thread, and would be cheated of it.
 //!
 //! **Together with kevent()'s wait**: a swallowed signal would end epoll_pwait with EINTR, which belongs to the
-//! program's own handlers. `swallowed` are the signals that are blocked while asleep; the signalfd still wakes
-//! the sleeper, and the handler runs when the mask goes back.
+//! program's own handlers: `waiting`.
 //!
 //! **The files**: `wants`, `records`: which kqueues want a signal, how often it came; `action`, `exchange`: what
 //! the kernel is told; `entries`, `disposition`: what stands for what; `watching` makes the one follow the other;
-//! `handler`, `sigaction`, `waiting`: what a signal, the program and kevent() do with it.
+//! `handler`, `sigaction`, `waiting`: what a signal, the program and kevent() do with it; `arrivals`: what ran in
+//! a thread while it waited.
 
 mod action;
+mod arrivals;
 mod disposition;
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), path = "entries_portable.rs")]
 mod entries;
@@ -74,7 +75,7 @@ pub use action::Action;
 pub use mask::{bit, set_of, thread_blocks};
 pub use records::recorded;
 pub use sigaction::change;
-pub use waiting::{take_blocked, wait};
+pub use waiting::{take_blocked, wait, Sleep};
 
 /// From the library's constructor: whose process this is, and where libc's sigaction() is.
 pub fn init() {
