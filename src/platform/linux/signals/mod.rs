@@ -100,7 +100,7 @@ pub fn check(ident: usize) -> Result<()> {
 /// The queue in `slot` wants the signal from now on, and `awaits` it or not: while its event is disabled, one
 /// that the program blocks stays where it is, and wakes nobody (7.1). Said again, it is made sure that our handler
 /// still is the installed one: a program whose sigaction() is not ours may have replaced it; it is then chained
-/// anew. `ENOMEM`, `EMFILE`.
+/// anew, as it is by a kevent() that waits. `ENOMEM`, `EMFILE`.
 pub fn watch(slot: u32, kernel: &Poller, signo: c_int, awaits: bool) -> Result<()> {
     watching::begin(slot, signo)?;
     set_awaited(slot, kernel, signo, awaits)

@@ -22,7 +22,7 @@ use super::mask::{bit, block, set_of, thread_blocks, unblock};
 use super::records::record;
 use super::{sys, watching};
 use crate::errno::{Errno, Result};
-use crate::platform::{Buffer, Event, Poller, Source};
+use crate::platform::{front, Buffer, Event, Poller, Source};
 use crate::registry;
 use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::SeqCst;
@@ -189,6 +189,9 @@ fn wait_among_signals<'a, const N: usize>(
     } else {
         sleep.began = true;
         here.forget();
+        if !front::is_in_front() {
+            watching::chain_again(slot);
+        }
         // Most calls need not sleep.
         if watching::may_swallow() {
             let at_once = Some(sys::timespec_of(0));

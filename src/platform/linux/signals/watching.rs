@@ -156,6 +156,16 @@ pub(super) fn may_swallow() -> bool {
     WATCHED.load(SeqCst) & !HANDLED.load(SeqCst) != 0
 }
 
+/// Where the program's sigaction() goes round ours: a handler that has replaced ours for a signal that the kqueue
+/// in `slot` wants is chained.
+pub(super) fn chain_again(slot: u32) {
+    for signo in bits(WATCHED.load(SeqCst)).map(|at| at as c_int + 1).filter(|&signo| wants::of(signo).has(slot)) {
+        if exchange(signo, None).is_ok_and(|installed| disposition_of(installed.handler).is_none()) {
+            settle_again(signo);
+        }
+    }
+}
+
 /// The signals that the program may have a handler for, but for faults. Others are better not blocked: one that is
 /// ignored would stay pending then, and interrupt as if it had a handler when it is unblocked in a wait.
 pub(super) fn interrupting() -> u64 {
