@@ -1,6 +1,6 @@
 //! What every entry leads to: the signal is recorded, and the program's handler called.
 
-use super::action::{is_function, Action};
+use super::action::{is_function, stops, Action};
 use super::arrivals::Arrivals;
 use super::disposition::{disposition_at, disposition_of, Disposition};
 use super::exchange::exchange;
@@ -86,12 +86,8 @@ pub(super) unsafe extern "C-unwind" fn entered(index: usize, arrival: &Arrival) 
     match handler {
         libc::SIG_DFL | libc::SIG_IGN if arrival.is_fault() => die_of_fault(arrival),
         libc::SIG_IGN | libc::SIG_DFL if !watched => unwatched_action(signo, disposition, handler),
-        libc::SIG_IGN | libc::SIG_DFL => {
-            Arrivals::here().note_swallowed(signo);
-            if handler == libc::SIG_DFL && matches!(signo, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU) {
-                stop(signo);
-            }
-        }
+        handler if stops(handler, signo) => stop(signo),
+        libc::SIG_IGN | libc::SIG_DFL => Arrivals::here().note_swallowed(signo),
         handler => {
             disposition.active.store(arrival.sp, SeqCst);
             sys::set_errno(errno);

@@ -117,6 +117,9 @@ impl Sleep {
             let own = watching::interrupting() & !swallowed;
             self.program = if own == 0 { thread_blocks() } else { block(own) };
             self.kept = own & !self.program;
+        } else if self.kept & swallowed != 0 {
+            // The program has no handler for it any more: blocked for good, the signalfd would tell of it for ever.
+            self.let_go(swallowed);
         }
         self.asleep = swallowed & !self.program;
         self.program | swallowed
@@ -132,9 +135,15 @@ impl Sleep {
                 self.due = true;
             } else {
                 // A sandbox refuses: then they come now.
-                unblock(core::mem::take(&mut self.kept));
+                self.let_go(!0);
             }
         }
+    }
+
+    fn let_go(&mut self, signals: u64) {
+        let gone = self.kept & signals;
+        self.kept &= !signals;
+        unblock(gone);
     }
 }
 
@@ -202,7 +211,8 @@ fn wait_among_signals<'a, const N: usize>(
             }
         }
     }
-    let swallowed = watching::swallowed();
+    let awaited = registry::awaited_signals(slot).map_or(0, |awaited| awaited.load(SeqCst));
+    let swallowed = watching::swallowed(awaited);
     here.forget_swallowed();
     if swallowed == 0 && sleep.kept == 0 {
         return match kernel.wait(buffer, room, timeout, None, cancel) {
@@ -216,7 +226,6 @@ fn wait_among_signals<'a, const N: usize>(
     match result {
         Err(Errno::EINTR) if only_swallowed(mask) => Ok(&[]),
         Ok(events) => {
-            let awaited = registry::awaited_signals(slot).map_or(0, |awaited| awaited.load(SeqCst));
             if sleep.kept & awaited != 0 && events.iter().any(|event| matches!(event.source(), Source::Signals)) {
                 sleep.let_in(mask);
             }

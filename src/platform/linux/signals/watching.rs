@@ -1,6 +1,6 @@
 //! Makes what is installed follow what is wanted.
 
-use super::action::is_function;
+use super::action::{is_function, stops};
 use super::disposition::{disposition_of, program_form, watched_form};
 use super::exchange::{exchange, exchange_raw, replace};
 use super::mask::{bit, bits, is_pending, set_of, SIGNALS};
@@ -45,9 +45,9 @@ pub(super) fn is_watched(signo: c_int) -> bool {
     wants::of(signo).any() && is_own_process()
 }
 
-/// Remembers whether the program handles the signal itself.
+/// Remembers whether the program handles the signal itself; not what a vfork child does before it execs.
 pub(super) fn note_handled(signo: c_int, handled: bool) {
-    if (HANDLED.load(SeqCst) & bit(signo) != 0) != handled {
+    if (HANDLED.load(SeqCst) & bit(signo) != 0) != handled && is_own_process() {
         if handled {
             HANDLED.fetch_or(bit(signo), SeqCst);
         } else {
@@ -181,14 +181,17 @@ pub(super) fn interrupting() -> u64 {
 
 /// The watched signals that are swallowed: our handler is installed, and none of the program's is behind it. No
 /// system call where nothing is watched or all is handled by the program, else one for each candidate: a handler
-/// that the program installed round us must not be taken for none.
-pub(super) fn swallowed() -> u64 {
+/// that the program installed round us must not be taken for none. Without those that stop the process, but for the
+/// `awaited`, which wake who blocks them.
+pub(super) fn swallowed(awaited: u64) -> u64 {
     let candidates = WATCHED.load(SeqCst) & !HANDLED.load(SeqCst);
     bits(candidates)
         .map(|at| at as c_int + 1)
         .filter(|&signo| {
             let disposition = exchange(signo, None).ok().and_then(|installed| disposition_of(installed.handler));
-            disposition.is_some_and(|disposition| disposition.swallows(signo))
+            disposition.is_some_and(|disposition| {
+                disposition.swallows(signo) && (awaited & bit(signo) != 0 || !stops(disposition.handler(signo), signo))
+            })
         })
         .fold(0, |mask, signo| mask | bit(signo))
 }
