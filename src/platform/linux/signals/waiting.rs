@@ -5,17 +5,17 @@
 //!
 //! **A signal of the program's own must**, also where the thread is awake in between, because it was woken for
 //! nothing. So what the program handles (`kept`) is blocked from before the first sleep to the end of the call
-//! but in epoll_pwait, and ends the next one. It costs two system calls, and only a call that has to sleep while
-//! something is swallowed and something handled pays them. Nobody but handlers sees that mask; they find what is
+//! but in epoll_pwait, and ends the next one. It costs two system calls, and only a call pays them that has to sleep
+//! while something is swallowed and something handled. Nobody but handlers sees that mask; they find what is
 //! swallowed blocked (BUGS.md).
 //!
 //! An epoll that has something to tell gives that instead of EINTR. Where it is the signalfd that tells of a
 //! signal of the program's own, that one is pending and would be told of for ever: `let_in` lets it run. The
 //! handler may collect the event itself; then EINTR is `due`.
 //!
-//! **Where nothing is swallowed** no mask is touched. What our handler noted in `arrivals` tells there of watched
-//! signals that came between two sleeps, and of one that was swallowed because another thread began to watch it
-//! during the sleep.
+//! **Where nothing is swallowed** no mask is touched before the second sleep. What our handler noted in `arrivals`
+//! tells there of watched signals that came in between, and of one that was swallowed because another thread began
+//! to watch it during the sleep.
 
 use super::arrivals::Arrivals;
 use super::mask::{bit, block, set_of, thread_blocks, unblock};
@@ -191,12 +191,8 @@ fn wait_among_signals<'a, const N: usize>(
     cancel: Option<c_int>,
 ) -> Result<&'a [Event]> {
     let here = Arrivals::here();
-    if sleep.began {
-        if sleep.due || here.handled() {
-            return Err(Errno::EINTR);
-        }
-    } else {
-        sleep.began = true;
+    let again = core::mem::replace(&mut sleep.began, true);
+    if !again {
         here.forget();
         if !front::is_in_front() {
             watching::chain_again(slot);
@@ -214,13 +210,17 @@ fn wait_among_signals<'a, const N: usize>(
     let awaited = registry::awaited_signals(slot).map_or(0, |awaited| awaited.load(SeqCst));
     let swallowed = watching::swallowed(awaited);
     here.forget_swallowed();
-    if swallowed == 0 && sleep.kept == 0 {
+    if swallowed == 0 && !again {
         return match kernel.wait(buffer, room, timeout, None, cancel) {
             Err(Errno::EINTR) if only_swallowed(0) => Ok(&[]),
             result => result,
         };
     }
     let mask = sleep.keep(swallowed);
+    if again && (sleep.due || here.handled()) {
+        sleep.asleep = 0;
+        return Err(Errno::EINTR);
+    }
     let result = kernel.wait(buffer, room, timeout, Some(&set_of(mask)), cancel);
     sleep.asleep = 0;
     match result {
