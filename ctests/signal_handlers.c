@@ -416,6 +416,42 @@ TEST(stopping_signals_stop, "7.2")
     }
 }
 
+/* 7.2 Also while the process sleeps in kevent() on a queue that does not report it: disabled, or another's. */
+TEST(stopping_signals_stop_a_wait, "7.2 2.5")
+{
+    for (int i = 0; i < 2; i++) {
+        pid_t child = OK(fork());
+        int status;
+        if (child == 0) {
+            struct kevent ev;
+            int kq = queue(), other = queue();
+            set_handler(SIGUSR2, count_signal, 0);
+            if (i == 0)
+                change(kq, SIGTSTP, EVFILT_SIGNAL, EV_ADD | EV_DISABLE, 0, 0, 0xfeed);
+            else
+                watch(other, SIGTSTP);
+            /* Where the system lets SIGCONT interrupt, it does. */
+            while (handled == 0)
+                CHECK_ERRNO(kevent(kq, NULL, 0, &ev, 1, NULL), EINTR);
+            if (i == 0)
+                change(kq, SIGTSTP, EVFILT_SIGNAL, EV_ENABLE, 0, 0, 0xfeed);
+            EXPECT_SIGNAL(i == 0 ? kq : other, SIGTSTP, 2);
+            _exit(0);
+        }
+        for (int count = 0; count < 2; count++) {
+            until_child_asleep(child);
+            OK(kill(child, SIGTSTP));
+            CHECK_EQ(waitpid(child, &status, WUNTRACED), child);
+            CHECK(WIFSTOPPED(status));
+            CHECK_EQ(WSTOPSIG(status), SIGTSTP);
+            OK(kill(child, SIGCONT));
+        }
+        until_child_asleep(child);
+        OK(kill(child, SIGUSR2));
+        child_succeeds(child);
+    }
+}
+
 /* 7.2 With a handler, or ignored, they do not. */
 TEST(handled_stop_does_not_stop, "7.2")
 {

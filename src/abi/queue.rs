@@ -5,6 +5,7 @@ use crate::errno::{Errno, Result};
 use crate::event::{kevent, KQUEUE_CLOEXEC};
 use crate::kqueue::change::{Applied, Eventlist};
 use crate::kqueue::collect::{self, Wait};
+use crate::platform::signals::Sleep;
 use crate::platform::start;
 use crate::platform::sys::{self, Uncancelled};
 use crate::registry;
@@ -188,9 +189,13 @@ unsafe fn checked_kevent(
     if left > 0 && room > 0 {
         sys::test_cancel();
     }
+    // Outlives all else: what it lets in at the end may leave by siglongjmp(), or change errno.
+    let mut sleep = Sleep::new();
     let uncancelled = Uncancelled::begin();
     let mut events = Events { first: eventlist, room, len: 0 };
-    let result = run(kq, Changes { next: changelist, left }, &mut events, timeout, &uncancelled);
+    let result = run(kq, Changes { next: changelist, left }, &mut events, timeout, &uncancelled, &mut sleep);
+    drop(uncancelled);
+    drop(sleep);
     result_or_errno(|| result.map(|count| count as c_int))
 }
 
@@ -234,6 +239,7 @@ fn run(
     events: &mut Events,
     timeout: *const libc::timespec,
     uncancelled: &Uncancelled,
+    sleep: &mut Sleep,
 ) -> Result<usize> {
     let entered = registry::enter(kq)?;
     let slot = entered.slot;
@@ -261,7 +267,7 @@ fn run(
     let result = if events.room == 0 {
         Ok(())
     } else {
-        wait_of(timeout).and_then(|wait| collect::collect(slot, events, wait, uncancelled, cancelable))
+        wait_of(timeout).and_then(|wait| collect::collect(slot, events, wait, uncancelled, cancelable, sleep))
     };
     if slot.has_attention() {
         slot.announce();

@@ -19,8 +19,9 @@ use crate::errno::{Errno, Result};
 use crate::event::*;
 use crate::filter::Report;
 use crate::filter::{self, proc, Filter, POLLED_LANES};
+use crate::platform::signals::{self, Sleep};
 use crate::platform::sys::{self, Uncancelled};
-use crate::platform::{signals, Arm, Buffer, Clock, Event, Mask, Place, Source, PLACES};
+use crate::platform::{Arm, Buffer, Clock, Event, Mask, Place, Source, PLACES};
 use crate::registry::Slot;
 
 /// How many events one call of the kernel's brings at most.
@@ -41,7 +42,8 @@ pub enum Wait {
 }
 
 /// Waits until something is ready or the time is over, and reports it. Returns when `out` has an event, or on
-/// time-out with none. `cancelable`: pthread_cancel may end the wait.
+/// time-out with none. `cancelable`: pthread_cancel may end the wait. `sleep` is dropped by the caller, as the last
+/// thing: signals come in then.
 ///
 /// `EBADF` the queue was closed meanwhile; `EINTR` a signal of the program's was caught.
 pub fn collect(
@@ -50,12 +52,13 @@ pub fn collect(
     wait: Wait,
     guard: &Uncancelled,
     cancelable: bool,
+    sleep: &mut Sleep,
 ) -> Result<()> {
     let cancel = cancelable.then(|| guard.program_state());
     if out.room() <= SMALL_BATCH {
-        collect_by::<SMALL_BATCH>(slot, out, wait, cancel)
+        collect_by::<SMALL_BATCH>(slot, out, wait, cancel, sleep)
     } else {
-        collect_by::<BATCH>(slot, out, wait, cancel)
+        collect_by::<BATCH>(slot, out, wait, cancel, sleep)
     }
 }
 
@@ -64,6 +67,7 @@ fn collect_by<const N: usize>(
     out: &mut impl Eventlist,
     wait: Wait,
     cancel: Option<libc::c_int>,
+    sleep: &mut Sleep,
 ) -> Result<()> {
     let mut buffer = Buffer::<N>::new();
     let deadline = match wait {
@@ -115,7 +119,7 @@ fn collect_by<const N: usize>(
             short => short,
         };
         let room = out.room().saturating_sub(kept).clamp(1, N);
-        let events = wait_for_events(slot, &mut buffer, room, patience, cancel);
+        let events = wait_for_events(slot, sleep, &mut buffer, room, patience, cancel);
         if slot.is_closed() {
             return Err(Errno::EBADF);
         }
@@ -126,7 +130,7 @@ fn collect_by<const N: usize>(
                 let mut contents = slot.lock()?;
                 let mut queue = slot.queue(&mut contents);
                 queue.take_turn(&mut turn);
-                let news = queue.process_all(slot, events, out, half);
+                let news = queue.process_all(slot, events, sleep, out, half);
                 kept = queue.contents.departures.len().min(half);
                 // What was armed anew reports once more. Behind a full batch there may be more; if all of it only said
                 // again what this collection has reported, the kernel goes on to the next, until it has said all of
@@ -186,6 +190,7 @@ fn is_long(timeout: libc::timespec) -> bool {
 #[inline]
 fn wait_for_events<'a, const N: usize>(
     slot: &'static Slot,
+    sleep: &mut Sleep,
     buffer: &'a mut Buffer<N>,
     room: usize,
     timeout: &sys::Timeout,
@@ -198,7 +203,7 @@ fn wait_for_events<'a, const N: usize>(
         }
     }
     let guard = Cancelled(slot);
-    let events = signals::wait(slot.kernel(), buffer, room, timeout, cancel);
+    let events = signals::wait(sleep, slot.index(), slot.kernel(), buffer, room, timeout, cancel);
     core::mem::forget(guard);
     events
 }
@@ -255,7 +260,14 @@ impl Queue<'_> {
 
     /// Makes events of a batch of the kernel's, and adds what became ready with it. False: it held nothing but
     /// what this collection has reported already.
-    fn process_all(&mut self, slot: &'static Slot, events: &[Event], out: &mut impl Eventlist, half: usize) -> bool {
+    fn process_all(
+        &mut self,
+        slot: &'static Slot,
+        events: &[Event],
+        sleep: &Sleep,
+        out: &mut impl Eventlist,
+        half: usize,
+    ) -> bool {
         let mut news = false;
         // The nested epolls and the descriptors take turns as well.
         let nested = self.kernel.has_sides();
@@ -282,7 +294,7 @@ impl Queue<'_> {
                     self.files_changed();
                 }
                 Source::Signals => {
-                    let blocked = signals::take_blocked(self.slot, self.kernel);
+                    let blocked = signals::take_blocked(self.slot, self.kernel, sleep);
                     news |= blocked != 0;
                     self.signals_caught(blocked | slot.take_signals());
                 }

@@ -96,6 +96,10 @@ impl Slot {
         }
     }
 
+    pub fn index(&'static self) -> u32 {
+        self.index
+    }
+
     pub fn kernel(&'static self) -> &'static Poller {
         &self.kernel
     }

@@ -197,6 +197,15 @@ impl<const N: usize> Buffer<N> {
     pub fn new() -> Self {
         Buffer([const { MaybeUninit::uninit() }; N])
     }
+
+    /// The events of the latest wait, which had `ready` of them.
+    ///
+    /// # Safety
+    /// It had that many.
+    pub unsafe fn events(&self, ready: usize) -> &[Event] {
+        // SAFETY: the kernel wrote the first `ready` entries; Event is a transparent wrapper of epoll_event.
+        unsafe { core::slice::from_raw_parts(self.0.as_ptr().cast(), ready.min(N)) }
+    }
 }
 
 pub struct Poller {

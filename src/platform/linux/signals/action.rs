@@ -33,6 +33,11 @@ pub(super) fn is_function(handler: usize) -> bool {
     !matches!(handler, libc::SIG_DFL | libc::SIG_IGN)
 }
 
+/// Does the signal stop the process, under this handler?
+pub(super) fn stops(handler: usize, signo: c_int) -> bool {
+    handler == libc::SIG_DFL && matches!(signo, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
+}
+
 impl Action {
     pub const fn new(handler: usize, flags: c_int, mask: u64) -> Action {
         Action { handler, flags, mask, restorer: 0 }

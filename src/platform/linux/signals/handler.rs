@@ -1,6 +1,7 @@
 //! What every entry leads to: the signal is recorded, and the program's handler called.
 
-use super::action::{is_function, Action};
+use super::action::{is_function, stops, Action};
+use super::arrivals::Arrivals;
 use super::disposition::{disposition_at, disposition_of, Disposition};
 use super::exchange::exchange;
 use super::mask::{bit, place, set_of};
@@ -85,9 +86,8 @@ pub(super) unsafe extern "C-unwind" fn entered(index: usize, arrival: &Arrival) 
     match handler {
         libc::SIG_DFL | libc::SIG_IGN if arrival.is_fault() => die_of_fault(arrival),
         libc::SIG_IGN | libc::SIG_DFL if !watched => unwatched_action(signo, disposition, handler),
-        libc::SIG_IGN => {}
-        libc::SIG_DFL if matches!(signo, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU) => stop(signo),
-        libc::SIG_DFL => {}
+        handler if stops(handler, signo) => stop(signo),
+        libc::SIG_IGN | libc::SIG_DFL => Arrivals::here().note_swallowed(signo),
         handler => {
             disposition.active.store(arrival.sp, SeqCst);
             sys::set_errno(errno);
@@ -100,6 +100,10 @@ pub(super) unsafe extern "C-unwind" fn entered(index: usize, arrival: &Arrival) 
             left(&disposition.active, arrival.sp);
             if first {
                 left(recorded_at, arrival.sp);
+            }
+            if watched {
+                // Only now: a kevent() that the handler called has an eye on this for itself.
+                Arrivals::here().note_handled();
             }
             // errno is what the program's handler made of it.
             return;

@@ -64,3 +64,18 @@ pub fn thread_blocks() -> u64 {
         mask_of(&set.assume_init())
     }
 }
+
+/// Blocks signals in the calling thread; returns what it blocked before.
+pub(super) fn block(signals: u64) -> u64 {
+    let mut before = MaybeUninit::<sigset_t>::zeroed();
+    // SAFETY: both sets are locals, valid also if the second is not filled.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set_of(signals), before.as_mut_ptr());
+        mask_of(&before.assume_init())
+    }
+}
+
+pub(super) fn unblock(signals: u64) {
+    // SAFETY: a local set.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &set_of(signals), core::ptr::null_mut()) };
+}

@@ -43,14 +43,15 @@
 //! alone: the handler is about to run, here or in another thread, and would be cheated of it.
 //!
 //! **Together with kevent()'s wait**: a swallowed signal would end epoll_pwait with EINTR, which belongs to the
-//! program's own handlers. `swallowed` are the signals that are blocked while asleep; the signalfd still wakes
-//! the sleeper, and the handler runs when the mask goes back.
+//! program's own handlers: `waiting`.
 //!
 //! **The files**: `wants`, `records`: which kqueues want a signal, how often it came; `action`, `exchange`: what
 //! the kernel is told; `entries`, `disposition`: what stands for what; `watching` makes the one follow the other;
-//! `handler`, `sigaction`, `waiting`: what a signal, the program and kevent() do with it.
+//! `handler`, `sigaction`, `waiting`: what a signal, the program and kevent() do with it; `arrivals`: what ran in
+//! a thread while it waited.
 
 mod action;
+mod arrivals;
 mod disposition;
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), path = "entries_portable.rs")]
 mod entries;
@@ -74,7 +75,7 @@ pub use action::Action;
 pub use mask::{bit, set_of, thread_blocks};
 pub use records::recorded;
 pub use sigaction::change;
-pub use waiting::{take_blocked, wait};
+pub use waiting::{take_blocked, wait, Sleep};
 
 /// From the library's constructor: whose process this is, and where libc's sigaction() is.
 pub fn init() {
@@ -99,7 +100,7 @@ pub fn check(ident: usize) -> Result<()> {
 /// The queue in `slot` wants the signal from now on, and `awaits` it or not: while its event is disabled, one
 /// that the program blocks stays where it is, and wakes nobody (7.1). Said again, it is made sure that our handler
 /// still is the installed one: a program whose sigaction() is not ours may have replaced it; it is then chained
-/// anew. `ENOMEM`, `EMFILE`.
+/// anew, as it is by a kevent() that waits. `ENOMEM`, `EMFILE`.
 pub fn watch(slot: u32, kernel: &Poller, signo: c_int, awaits: bool) -> Result<()> {
     watching::begin(slot, signo)?;
     set_awaited(slot, kernel, signo, awaits)

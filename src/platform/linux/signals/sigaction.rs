@@ -20,9 +20,7 @@ pub fn change(signo: c_int, new: Option<&Action>) -> Result<Action> {
     let watched = is_watched(signo);
     let form = if watched { watched_form(signo, &new) } else { None };
     let old = exchange(signo, Some(&form.unwrap_or(new)))?;
-    if form.is_some() {
-        note_handled(signo, is_function(new.handler));
-    }
+    note_handled(signo, is_function(new.handler));
     if watched != is_watched(signo) {
         // The first EV_ADD or the last EV_DELETE came in between.
         settle_again(signo);

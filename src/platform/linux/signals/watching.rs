@@ -1,20 +1,31 @@
 //! Makes what is installed follow what is wanted.
 
-use super::action::is_function;
+use super::action::{is_function, stops};
 use super::disposition::{disposition_of, program_form, watched_form};
 use super::exchange::{exchange, exchange_raw, replace};
 use super::mask::{bit, bits, is_pending, set_of, SIGNALS};
 use super::{sys, wants};
 use crate::errno::{Errno, Result};
+use crate::platform::front;
 use crate::platform::lock::Mutex;
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use libc::{c_int, sigset_t};
 
 /// The signals that any kqueue wants.
 static WATCHED: AtomicU64 = AtomicU64::new(0);
-/// Signals whose latest known disposition is a handler of the program's. A hint that saves system calls.
+/// Those that any ever wanted.
+static EVER_WATCHED: AtomicU64 = AtomicU64::new(0);
+/// Signals, watched or not, whose latest known disposition is a handler of the program's. A hint that saves system
+/// calls.
 static HANDLED: AtomicU64 = AtomicU64::new(0);
+/// Raised by the kernel for what a thread did: while they are blocked they kill.
+const FAULTS: u64 = bit(libc::SIGSEGV)
+    | bit(libc::SIGBUS)
+    | bit(libc::SIGFPE)
+    | bit(libc::SIGILL)
+    | bit(libc::SIGTRAP)
+    | bit(libc::SIGSYS);
 /// Held while wants change and the disposition follows them. Whoever holds it has all signals blocked, so no
 /// handler ever waits for the thread that it interrupted. sigaction() and the handler do without.
 static CHANGES: Mutex<()> = Mutex::new(());
@@ -34,9 +45,9 @@ pub(super) fn is_watched(signo: c_int) -> bool {
     wants::of(signo).any() && is_own_process()
 }
 
-/// Remembers whether the program handles the signal itself.
+/// Remembers whether the program handles the signal itself; not what a vfork child does before it execs.
 pub(super) fn note_handled(signo: c_int, handled: bool) {
-    if (HANDLED.load(SeqCst) & bit(signo) != 0) != handled {
+    if (HANDLED.load(SeqCst) & bit(signo) != 0) != handled && is_own_process() {
         if handled {
             HANDLED.fetch_or(bit(signo), SeqCst);
         } else {
@@ -62,6 +73,7 @@ fn changing<T>(change: impl FnOnce() -> T) -> T {
 /// Makes the installed disposition what the wants say. Under `CHANGES`.
 fn settle(signo: c_int) -> Result<()> {
     if wants::of(signo).any() {
+        EVER_WATCHED.fetch_or(bit(signo), SeqCst);
         WATCHED.fetch_or(bit(signo), SeqCst);
         replace(signo, |installed| {
             let form = match disposition_of(installed.handler) {
@@ -133,16 +145,53 @@ pub(super) fn end_every(slot: u32) {
     }
 }
 
+/// Was any signal ever watched? If not, no handler of ours has run.
+#[inline]
+pub(super) fn ever() -> bool {
+    EVER_WATCHED.load(Relaxed) != 0
+}
+
+/// Can it be that a watched signal is swallowed? No system call; `swallowed` asks.
+pub(super) fn may_swallow() -> bool {
+    WATCHED.load(SeqCst) & !HANDLED.load(SeqCst) != 0
+}
+
+/// Where the program's sigaction() goes round ours: a handler that has replaced ours for a signal that the kqueue
+/// in `slot` wants is chained.
+pub(super) fn chain_again(slot: u32) {
+    for signo in bits(WATCHED.load(SeqCst)).map(|at| at as c_int + 1).filter(|&signo| wants::of(signo).has(slot)) {
+        if exchange(signo, None).is_ok_and(|installed| disposition_of(installed.handler).is_none()) {
+            settle_again(signo);
+        }
+    }
+}
+
+/// The signals that the program may have a handler for, but for faults. Others are better not blocked: one that is
+/// ignored would stay pending then, and interrupt as if it had a handler when it is unblocked in a wait.
+pub(super) fn interrupting() -> u64 {
+    if front::is_in_front() {
+        return HANDLED.load(SeqCst) & !FAULTS;
+    }
+    // What the program has installed is not known; at least of those that mostly are ignored, ask.
+    let ignored = [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH].into_iter().filter(|&signo| {
+        exchange(signo, None).is_ok_and(|installed| !is_function(program_form(signo, &installed).handler))
+    });
+    ignored.fold(!FAULTS, |mask, signo| mask & !bit(signo))
+}
+
 /// The watched signals that are swallowed: our handler is installed, and none of the program's is behind it. No
 /// system call where nothing is watched or all is handled by the program, else one for each candidate: a handler
-/// that the program installed round us must not be taken for none.
-pub(super) fn swallowed() -> u64 {
+/// that the program installed round us must not be taken for none. Without those that stop the process, but for the
+/// `awaited`, which wake who blocks them.
+pub(super) fn swallowed(awaited: u64) -> u64 {
     let candidates = WATCHED.load(SeqCst) & !HANDLED.load(SeqCst);
     bits(candidates)
         .map(|at| at as c_int + 1)
         .filter(|&signo| {
             let disposition = exchange(signo, None).ok().and_then(|installed| disposition_of(installed.handler));
-            disposition.is_some_and(|disposition| disposition.swallows(signo))
+            disposition.is_some_and(|disposition| {
+                disposition.swallows(signo) && (awaited & bit(signo) != 0 || !stops(disposition.handler(signo), signo))
+            })
         })
         .fold(0, |mask, signo| mask | bit(signo))
 }
