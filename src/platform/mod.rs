@@ -4,7 +4,7 @@
 //!
 //! - [`Poller`] is one queue's side of the kernel: `open` makes the kqueue descriptor, `arm` makes the kernel's
 //!   item for a descriptor what is wanted, `wait` waits for [`Event`]s, `wake` makes the descriptor readable,
-//!   `arm_timer` bounds the wait, `watch_file` tells of growth.
+//!   `arm_timer` bounds the wait, `watch_file` and `file_events` tell of what happens to files.
 //! - [`readable`] and [`writable`] say how a descriptor stands ([`Status`]); [`file`] the same of a regular file.
 //! - [`signals`] catches signals for the queues that want them.
 //! - [`births`], [`next`], [`start`], [`sys`]: descriptors and fork, libc's functions behind ours, the
@@ -23,6 +23,7 @@ mod linux;
 #[cfg(target_os = "linux")]
 use linux as system;
 
+pub use system::files::{file_name, file_state, vnode, FileEvent, FileState, Watched, Whose};
 pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status};
 pub use system::poller::{Arm, Buffer, Clock, Event, Mask, Place, Poller, Source, CLOCKS, PLACES};
 pub use system::{births, next, signals, start, sys};

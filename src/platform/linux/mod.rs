@@ -1,6 +1,7 @@
 //! Linux: epoll, eventfd, timerfd, signalfd, inotify.
 
 pub mod births;
+pub mod files;
 pub mod inspect;
 pub mod next;
 pub mod poller;
