@@ -99,7 +99,14 @@ impl Queue<'_> {
 
     /// In verify mode a known number may be another file by now, and nobody told: asks.
     pub fn verify(&mut self, fd: i32) {
-        if !front::is_in_front() && self.contents.nodes.get(fd).is_some() && !self.confirm(fd) {
+        if front::is_in_front() {
+            return;
+        }
+        if self.contents.nodes.get(fd).is_some_and(|node| node.identity != 0) {
+            // The end of the old file may have been told; the new one may have its inode number.
+            self.files_changed();
+        }
+        if self.contents.nodes.get(fd).is_some() && !self.confirm(fd) {
             self.forget(fd);
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! - `change` applies a changelist, `collect` waits and fills the eventlist;
 //! - `arming` makes the kernel watch what the knotes of a descriptor want, no more and no less;
-//! - `watching` does the same for files, of which inotify tells, and `wishes` for what EVFILT_VNODE wants of them;
+//! - `watching` does the same for files, `wishes` says what EVFILT_VNODE wants of them, `tidings` takes in what the
+//!   kernel tells;
 //! - `knote`, `node`, `heap`, `watches` are the storage: knotes, descriptors, timers, watched files.
 //!
 //! Everything here runs under the queue's lock, which is never held while blocked.
@@ -13,8 +14,9 @@ pub mod collect;
 pub mod heap;
 pub mod knote;
 pub mod node;
+mod tidings;
 pub mod watches;
-pub mod watching;
+mod watching;
 mod wishes;
 
 use crate::errno::{Errno, Result};

@@ -35,6 +35,8 @@ pub struct Watch {
     pub linked: i64,
     /// Its members tell only what a look can tell: a memfd.
     pub memory: bool,
+    /// It could not be widened; what is missing a look has to tell.
+    pub patchy: bool,
     /// The drain that brought news last.
     pub drain: u32,
     pub first: MemberId,
@@ -55,10 +57,29 @@ pub struct Member {
     prev: MemberId,
 }
 
+/// A walk through the members of a watch. The one it has just given may be taken out meanwhile.
+pub struct Members(MemberId);
+
+impl Members {
+    pub fn next(&mut self, watches: &Watches) -> Option<(MemberId, Member)> {
+        let id = self.0;
+        let member = *watches.members.slots.get(id as usize)?;
+        self.0 = member.next;
+        Some((id, member))
+    }
+}
+
 /// Elements that are named by their index.
 struct Pool<T> {
     slots: Vec<T>,
     free: Vec<u32>,
+}
+
+impl Watch {
+    /// Does it take looks at the file to know what happened?
+    pub fn needs_looks(&self) -> bool {
+        self.wd < 0 || self.memory || self.patchy
+    }
 }
 
 impl<T> Pool<T> {
@@ -119,10 +140,6 @@ impl Watches {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.watches.slots.len() == self.watches.free.len()
-    }
-
     /// Room for one more watch with one more member. `ENOMEM`.
     pub fn reserve(&mut self) -> Result<()> {
         self.watches.reserve()?;
@@ -138,7 +155,17 @@ impl Watches {
 
     /// A new watch, after `reserve`.
     pub fn insert(&mut self, wd: i32, armed: Watched) -> WatchId {
-        let watch = Watch { wd: -1, armed, seen: None, name: None, linked: 0, memory: false, drain: 0, first: NIL };
+        let watch = Watch {
+            wd: -1,
+            armed,
+            seen: None,
+            name: None,
+            linked: 0,
+            memory: false,
+            patchy: false,
+            drain: 0,
+            first: NIL,
+        };
         let id = self.watches.insert(watch);
         self.number(id, wd);
         id
@@ -189,6 +216,10 @@ impl Watches {
         self.number(watch, -1);
         self.watches.remove(watch);
         Some(wd)
+    }
+
+    pub fn members(&self, watch: WatchId) -> Members {
+        Members(self.watches.slots[watch as usize].first)
     }
 
     pub fn watch(&mut self, id: WatchId) -> &mut Watch {

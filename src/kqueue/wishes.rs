@@ -54,7 +54,8 @@ impl Queue<'_> {
         let wish = self.contents.knotes[knote].fflags;
         let place = *self.contents.watches.watch(watch);
         if place.name.is_none() && vnode::needs_name(wish, place.wd < 0) {
-            self.note_name(watch);
+            let fd = self.contents.knotes[knote].fd();
+            self.contents.watches.watch(watch).name = platform::file_name(fd);
         }
         let Some(seen) = place.seen.filter(|seen| seen.is_directory()) else { return };
         let wanted = wish & vnode::GONE != 0 && seen.links != 0 && place.wd >= 0;
@@ -99,12 +100,10 @@ impl Queue<'_> {
     /// Remembers what the file is called now.
     pub fn note_name(&mut self, watch: WatchId) {
         let Some(seen) = self.contents.watches.watch(watch).seen else { return };
-        let mut m = self.contents.watches.watch(watch).first;
-        while m != NIL {
-            let Member { knote, role, next, .. } = *self.contents.watches.member(m);
-            m = next;
-            let fd = self.contents.knotes[knote].fd();
-            if role == Role::Vnode && platform::identity(fd) == Some(seen.identity) {
+        let mut members = self.contents.watches.members(watch);
+        while let Some((_, member)) = members.next(&self.contents.watches) {
+            let fd = self.contents.knotes[member.knote].fd();
+            if member.role == Role::Vnode && platform::identity(fd) == Some(seen.identity) {
                 self.contents.watches.watch(watch).name = platform::file_name(fd);
                 return;
             }
@@ -135,13 +134,16 @@ impl Queue<'_> {
             vnode::check_unwatched(wish, named, Errno::ENOTSUP).map_err(|_| self.why_unwatched(fd))?;
         }
         self.drain_files();
-        if place.wd < 0 || place.memory {
+        if place.needs_looks() {
             self.compare(watch, false);
         } else {
             self.examine(watch);
         }
         self.contents.knotes[id].fflags = wish;
-        self.widen(m, true).map_err(|errno| if errno == Errno::ENOENT { Errno::EBADF } else { errno })?;
+        if let Err(errno) = self.widen(m, true) {
+            vnode::check_unwatched(wish, place.name.is_some() || platform::file_name(fd).is_some(), errno)?;
+            self.cannot_widen(m);
+        }
         self.settle_wish(m);
         Ok(())
     }
@@ -169,7 +171,7 @@ impl Queue<'_> {
         }
         let Member { watch, other, .. } = *self.contents.watches.member(m);
         let place = *self.contents.watches.watch(watch);
-        if place.wd < 0 || place.memory {
+        if place.needs_looks() {
             if place.wd >= 0 {
                 self.drain_files();
             }
@@ -187,10 +189,21 @@ impl Queue<'_> {
         // What is about to be taken back has to be told again.
         let all = knote.sticky.contains(Sticky::CLEAR);
         for m in core::iter::once(m).chain(parent) {
-            let _ = self.widen(m, all);
+            if self.widen(m, all).is_err() {
+                self.cannot_widen(m);
+            }
         }
         self.drain_files();
         self.examine(watch);
+    }
+
+    /// The file, or its directory, must not be read any more, and the system asks that of a watch each time.
+    fn cannot_widen(&mut self, m: MemberId) {
+        let Member { knote, watch, role, .. } = *self.contents.watches.member(m);
+        if role == Role::Vnode {
+            self.contents.watches.watch(watch).patchy = true;
+        }
+        self.contents.knotes[knote].state.insert(State::TICK);
     }
 
     /// What happened and is to be reported.

@@ -484,12 +484,26 @@ impl Poller {
     }
 
     pub fn unwatch_file(&self, watch: i32) {
-        files::unwatch(self.inotify.load(Relaxed), watch);
+        if self.has_its_files() {
+            files::unwatch(self.inotify.load(Relaxed), watch);
+        }
     }
 
-    /// In verify mode the program may have closed the instance that the watches are in: true, once.
+    /// In verify mode the program may have closed the instance that the watches are in, and opened something else.
+    fn has_its_files(&self) -> bool {
+        let (epoll, inotify) = (self.descriptor(), self.inotify.load(Relaxed));
+        front::is_in_front() || sys::epoll_ctl(epoll, EPOLL_CTL_MOD, inotify, EPOLLIN as u32, FILES).is_ok()
+    }
+
+    /// Has the instance been lost? Said once: the next watch makes another.
     pub fn has_lost_files(&self) -> bool {
-        !front::is_in_front() && self.inotify.load(Relaxed) >= 0 && !self.still_ours(&self.inotify, EPOLLIN, FILES)
+        let inotify = self.inotify.load(Relaxed);
+        let lost = inotify >= 0 && !self.has_its_files();
+        if lost {
+            self.inotify.store(-1, SeqCst);
+            descriptors::disown(inotify);
+        }
+        lost
     }
 
     /// Calls `each` with what happened to watched files. False: nothing.
