@@ -158,6 +158,7 @@ pub fn watched(wish: u32, pending: u32, directory: bool) -> Watched {
     }
     // That only the modification time was set is told as a write.
     add(NOTE_ATTRIB, Watched::MODIFIED);
+    add(NOTE_WRITE, Watched::MODIFIED);
     // Once it is known that something changed, the rest is seen when that is reported.
     if pending & CONTENTS == 0 {
         add(CONTENTS, Watched::MODIFIED);

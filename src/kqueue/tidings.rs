@@ -44,7 +44,9 @@ impl Departures {
 impl Queue<'_> {
     /// Some files have news. No knote may be in hand: those whose descriptor is found closed are freed.
     pub fn files_changed(&mut self) {
+        self.contents.watches.calming = true;
         self.drain_files();
+        self.contents.watches.calming = false;
         while let Some(fd) = self.contents.watches.suspects.pop() {
             self.identify(fd);
         }
@@ -111,7 +113,7 @@ impl Queue<'_> {
         let stamp = &mut self.contents.watches.watch(watch).drain;
         if news {
             *stamp = drain;
-        } else if *stamp != drain {
+        } else if *stamp != drain && self.contents.watches.calming {
             self.calm(watch, what);
         }
     }

@@ -120,6 +120,8 @@ pub struct Watches {
     pub drain: u32,
     /// The collection that drained it last.
     pub turn: u32,
+    /// Nobody has just widened a watch and counts on that: events that are news to nobody may narrow it.
+    pub calming: bool,
     /// Descriptors that seem to have been closed, to be asked about when no knote is in hand.
     pub suspects: Vec<i32>,
 }
@@ -136,6 +138,7 @@ impl Watches {
             members: Pool::new(),
             drain: 0,
             turn: 0,
+            calming: false,
             suspects: Vec::new(),
         }
     }

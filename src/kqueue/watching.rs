@@ -155,7 +155,7 @@ impl Queue<'_> {
             (place.seen, place.memory) = (Some(seen), memory);
         }
         let m = self.contents.watches.join(watch, id, role);
-        // The drain may have narrowed it.
+        // Somebody may have left meanwhile.
         self.widen(m, true).inspect_err(|_| self.part(m))?;
         Ok(m)
     }

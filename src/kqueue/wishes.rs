@@ -178,6 +178,9 @@ impl Queue<'_> {
             return self.compare(watch, false);
         }
         let parent = (other != NIL).then_some(other);
+        for m in core::iter::once(m).chain(parent) {
+            self.contents.watches.member(m).muted = Watched::empty();
+        }
         let wide = self.is_wide(m) && parent.is_none_or(|parent| self.is_wide(parent));
         if wide && !knote.is(State::TICK) {
             // 5.1: what happened since adds to what is pending from an earlier collection.
@@ -188,13 +191,19 @@ impl Queue<'_> {
         }
         // What is about to be taken back has to be told again.
         let all = knote.sticky.contains(Sticky::CLEAR);
+        self.widen_both(m, parent, all);
+        self.drain_files();
+        // Somebody may have left a watch meanwhile.
+        self.widen_both(m, parent, all);
+        self.examine(watch);
+    }
+
+    fn widen_both(&mut self, m: MemberId, parent: Option<MemberId>, all: bool) {
         for m in core::iter::once(m).chain(parent) {
             if self.widen(m, all).is_err() {
                 self.cannot_widen(m);
             }
         }
-        self.drain_files();
-        self.examine(watch);
     }
 
     /// The file, or its directory, must not be read any more, and the system asks that of a watch each time.
