@@ -4,7 +4,7 @@
 //! of the file to know what happened, the file is compared with how it stood. Nothing here frees a knote but
 //! `files_changed`: the others may be called with one in hand.
 
-use super::knote::State;
+use super::knote::{State, NIL};
 use super::watches::{Role, WatchId};
 use super::Queue;
 use crate::event::{NOTE_EXTEND, NOTE_LINK, NOTE_RENAME, NOTE_WRITE};
@@ -143,7 +143,7 @@ impl Queue<'_> {
         while let Some((_, member)) = members.next(&self.contents.watches) {
             wanted |= member.role == Role::Vnode && self.contents.knotes[member.knote].fflags & NOTE_LINK != 0;
         }
-        let Some(now) = wanted.then(|| self.state_of(watch)).flatten().filter(|now| now.links > 1) else {
+        let Some(now) = wanted.then(|| self.state_of(watch, false)).flatten().filter(|now| now.links > 1) else {
             return false;
         };
         match &mut self.contents.watches.watch(watch).seen {
@@ -157,7 +157,7 @@ impl Queue<'_> {
         let mut news = false;
         let mut members = self.contents.watches.members(watch);
         while let Some((_, member)) = members.next(&self.contents.watches) {
-            if member.role == Role::Parent {
+            if member.role == Role::Parent && member.other != NIL {
                 let own = self.contents.watches.member(member.other).watch;
                 news |= self.examine(own);
             }
@@ -172,7 +172,7 @@ impl Queue<'_> {
             news |= self.file_grew(watch);
         }
         let looked_at = Watched::MODIFIED | Watched::ATTRIBUTES | Watched::RENAMED;
-        let now = if what.intersects(looked_at) { self.state_of(watch) } else { None };
+        let now = if what.intersects(looked_at) { self.state_of(watch, false) } else { None };
         let seen = self.contents.watches.watch(watch).seen;
         if let (Some(seen), Some(now)) = (seen, now) {
             if what.contains(Watched::MODIFIED) {
@@ -247,8 +247,9 @@ impl Queue<'_> {
         }
     }
 
-    /// How the watched file stands, through any of the members' descriptors.
-    pub fn state_of(&mut self, watch: WatchId) -> Option<FileState> {
+    /// How the watched file stands, through any of the members' descriptors. `thorough`: also whether it is a removed
+    /// directory, where its link count does not say.
+    fn state_of(&mut self, watch: WatchId, thorough: bool) -> Option<FileState> {
         let seen = self.contents.watches.watch(watch).seen?;
         let mut members = self.contents.watches.members(watch);
         while let Some((_, member)) = members.next(&self.contents.watches) {
@@ -257,7 +258,14 @@ impl Queue<'_> {
             }
             let fd = self.contents.knotes[member.knote].fd();
             match platform::file_state(fd) {
-                Ok(now) if now.is_same_file(&seen) => return Some(now),
+                Ok(now) if now.is_same_file(&seen) => {
+                    let mut now = if thorough { platform::directory_state(fd, now) } else { now };
+                    if now.is_directory() && seen.links == 0 {
+                        // It does not come back.
+                        now.links = 0;
+                    }
+                    return Some(now);
+                }
                 _ => self.contents.watches.suspect(fd),
             }
         }
@@ -266,7 +274,7 @@ impl Queue<'_> {
 
     /// Compares the file with how it stood, and notes what is sure.
     pub fn examine(&mut self, watch: WatchId) -> bool {
-        let Some(now) = self.state_of(watch) else { return false };
+        let Some(now) = self.state_of(watch, true) else { return false };
         let place = self.contents.watches.watch(watch);
         let Some(seen) = place.seen.replace(now) else { return false };
         if now.links != seen.links {
@@ -280,7 +288,7 @@ impl Queue<'_> {
 
     /// 5.6, and where there is no watch: notes all that a look can tell. `lost`: events were.
     pub fn compare(&mut self, watch: WatchId, lost: bool) {
-        let Some(now) = self.state_of(watch) else { return };
+        let Some(now) = self.state_of(watch, true) else { return };
         let mut renamed = false;
         if let Some(name) = self.contents.watches.watch(watch).name {
             self.note_name(watch);

@@ -23,7 +23,7 @@ mod linux;
 #[cfg(target_os = "linux")]
 use linux as system;
 
-pub use system::files::{file_name, file_state, vnode, FileEvent, FileState, Watched, Whose};
+pub use system::files::{directory_state, file_name, file_state, vnode, FileEvent, FileState, Watched, Whose};
 pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status};
 pub use system::poller::{Arm, Buffer, Clock, Event, Mask, Place, Poller, Source, CLOCKS, PLACES};
 pub use system::{births, next, signals, start, sys};

@@ -155,6 +155,28 @@ pub fn file_state(fd: c_int) -> Result<FileState> {
     sys::stat(fd).map(|stat| state_of(&stat))
 }
 
+/// The same; sees that a directory was removed also where its count says 1 whatever happens (overlay file systems).
+pub fn directory_state(fd: c_int, state: FileState) -> FileState {
+    if state.is_directory() && state.links == 1 && is_removed(fd, &state) {
+        return FileState { links: 0, ..state };
+    }
+    state
+}
+
+/// Does /proc say so, and not because the directory happens to be called like that?
+fn is_removed(fd: c_int, state: &FileState) -> bool {
+    let mut buffer = [0; 4096];
+    let Ok(length) = sys::read_link(fd, &mut buffer[..4095]).map(|name| name.len()) else { return false };
+    let mut named = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the buffer was zeroed and its last byte is never written, so the path ends in a NUL; stat fills `named`
+    // where it succeeds.
+    let named = unsafe {
+        (libc::stat(buffer.as_ptr().cast(), named.as_mut_ptr()) == 0).then(|| state_of(&named.assume_init()))
+    };
+    buffer.get(..length).is_some_and(|name| name.ends_with(b" (deleted)"))
+        && !named.is_some_and(|named| named.is_same_file(state))
+}
+
 fn state_of(stat: &libc::stat) -> FileState {
     let time = |seconds: i64, nanoseconds: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
     let changed = time(stat.st_ctime, stat.st_ctime_nsec);
@@ -193,7 +215,7 @@ pub fn vnode(fd: c_int) -> Result<(FileState, bool)> {
         _ => {}
     }
     let nameless = stat.st_mode & libc::S_IFMT == libc::S_IFREG && stat.st_nlink == 0;
-    Ok((state_of(&stat), nameless && anonymous_device && is_memory(fd)))
+    Ok((directory_state(fd, state_of(&stat)), nameless && anonymous_device && is_memory(fd)))
 }
 
 fn file_system(fd: c_int) -> Option<i64> {
