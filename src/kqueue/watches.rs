@@ -15,6 +15,8 @@ pub type MemberId = u32;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
+    /// Not yet: what is being taken in happened before.
+    Joining,
     /// EVFILT_READ at the end of a file.
     Read,
     Vnode,

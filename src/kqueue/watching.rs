@@ -20,6 +20,7 @@ impl Queue<'_> {
         let watch = *self.contents.watches.watch(member.watch);
         let pending = if all { 0 } else { self.pending_notes(member.knote) };
         let what = match member.role {
+            Role::Joining => Watched::empty(),
             Role::Read => Watched::MODIFIED,
             Role::Parent if wish & !pending & vnode::GONE != 0 => Watched::ENTRY_REMOVED,
             Role::Parent => Watched::empty(),
@@ -110,7 +111,7 @@ impl Queue<'_> {
             let mutable = match member.role {
                 // It will look itself.
                 Role::Read if knote.is(State::READY | State::DISABLED) => Watched::MODIFIED,
-                Role::Read => Watched::empty(),
+                Role::Read | Role::Joining => Watched::empty(),
                 _ if !knote.is(State::DISABLED) => Watched::empty(),
                 Role::Parent => Watched::ENTRY_REMOVED,
                 Role::Vnode => vnode::mutable(knote.fflags & !member.pending, directory),
@@ -139,22 +140,21 @@ impl Queue<'_> {
         }
         let fd = self.contents.knotes[id].fd();
         let wd = self.kernel.watch_file(self.slot, fd, whose(role), what, false)?;
-        let (watch, seen) = match self.contents.watches.find(wd) {
-            None => (self.contents.watches.insert(wd, what), seen),
-            Some(watch) => {
-                self.contents.watches.watch(watch).armed |= what;
-                if role == Role::Vnode {
-                    self.drain_files();
-                    self.examine(watch);
-                }
-                (watch, seen.map(|(seen, memory)| (platform::file_state(fd).unwrap_or(seen), memory)))
-            }
-        };
+        let known = self.contents.watches.find(wd);
+        let watch = known.unwrap_or_else(|| self.contents.watches.insert(wd, what));
+        self.contents.watches.watch(watch).armed |= what;
+        let m = self.contents.watches.join(watch, id, Role::Joining);
         if let Some((seen, memory)) = seen {
+            let mut now = seen;
+            if known.is_some() {
+                self.drain_files();
+                self.examine(watch);
+                now = platform::file_state(fd).unwrap_or(seen);
+            }
             let place = self.contents.watches.watch(watch);
-            (place.seen, place.memory) = (Some(seen), memory);
+            (place.seen, place.memory) = (Some(now), memory);
         }
-        let m = self.contents.watches.join(watch, id, role);
+        self.contents.watches.member(m).role = role;
         // Somebody may have left meanwhile.
         self.widen(m, true).inspect_err(|_| self.part(m))?;
         Ok(m)

@@ -40,6 +40,10 @@ impl Queue<'_> {
     /// No watch on the file could be had.
     fn look_instead(&mut self, id: KnoteId, state: FileState, errno: Errno) -> Result<MemberId> {
         let knote = &mut self.contents.knotes[id];
+        if platform::identity(knote.fd()) != Some(state.identity) {
+            // Closed meanwhile.
+            return Err(Errno::EBADF);
+        }
         vnode::check_unwatched(knote.fflags, platform::file_name(knote.fd()).is_some(), errno)?;
         knote.state.insert(State::TICK);
         self.contents.watches.reserve()?;
@@ -141,6 +145,10 @@ impl Queue<'_> {
         }
         self.contents.knotes[id].fflags = wish;
         if let Err(errno) = self.widen(m, true) {
+            if errno == Errno::ENOENT && platform::identity(fd) != place.seen.map(|seen| seen.identity) {
+                // Closed meanwhile.
+                return Err(errno);
+            }
             vnode::check_unwatched(wish, place.name.is_some() || platform::file_name(fd).is_some(), errno)?;
             self.cannot_widen(m);
         }
@@ -169,7 +177,7 @@ impl Queue<'_> {
         if m == NIL {
             return;
         }
-        let Member { watch, other, .. } = *self.contents.watches.member(m);
+        let watch = self.contents.watches.member(m).watch;
         let place = *self.contents.watches.watch(watch);
         if place.needs_looks() {
             if place.wd >= 0 {
@@ -177,11 +185,11 @@ impl Queue<'_> {
             }
             return self.compare(watch, false);
         }
-        let parent = (other != NIL).then_some(other);
-        for m in core::iter::once(m).chain(parent) {
+        let pair = self.pair(m);
+        for &m in &pair {
             self.contents.watches.member(m).muted = Watched::empty();
         }
-        let wide = self.is_wide(m) && parent.is_none_or(|parent| self.is_wide(parent));
+        let wide = pair.into_iter().all(|m| self.is_wide(m));
         if wide && !knote.is(State::TICK) {
             // 5.1: what happened since adds to what is pending from an earlier collection.
             if knote.is(State::ACTIVE) && self.contents.watches.turn != self.contents.turn {
@@ -191,15 +199,23 @@ impl Queue<'_> {
         }
         // What is about to be taken back has to be told again.
         let all = knote.sticky.contains(Sticky::CLEAR);
-        self.widen_both(m, parent, all);
+        self.widen_pair(m, all);
         self.drain_files();
-        // Somebody may have left a watch meanwhile.
-        self.widen_both(m, parent, all);
+        // Somebody may have left a watch meanwhile, or the directory have moved to another parent.
+        self.widen_pair(m, all);
         self.examine(watch);
     }
 
-    fn widen_both(&mut self, m: MemberId, parent: Option<MemberId>, all: bool) {
-        for m in core::iter::once(m).chain(parent) {
+    /// The member on the file, and the one on its parent; the same twice where there is none.
+    fn pair(&mut self, m: MemberId) -> [MemberId; 2] {
+        match self.contents.watches.member(m).other {
+            NIL => [m, m],
+            parent => [m, parent],
+        }
+    }
+
+    fn widen_pair(&mut self, m: MemberId, all: bool) {
+        for m in self.pair(m) {
             if self.widen(m, all).is_err() {
                 self.cannot_widen(m);
             }
