@@ -248,3 +248,38 @@ impl Watches {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_goes_with_its_last_member() {
+        let mut watches = Watches::new();
+        watches.reserve().unwrap();
+        let watch = watches.insert(7, Watched::MODIFIED);
+        let first = watches.join(watch, 1, Role::Vnode);
+        watches.reserve().unwrap();
+        let second = watches.join(watch, 2, Role::Read);
+        assert_eq!(watches.find(7), Some(watch));
+        assert_eq!(watches.part(first), None);
+        let mut members = watches.members(watch);
+        assert_eq!(members.next(&watches).map(|(id, member)| (id, member.knote)), Some((second, 2)));
+        assert!(members.next(&watches).is_none());
+        assert_eq!(watches.part(second), Some(7));
+        assert_eq!((watches.find(7), watches.from(0)), (None, None));
+    }
+
+    #[test]
+    fn a_watch_can_lose_its_number_and_get_another() {
+        let mut watches = Watches::new();
+        watches.reserve().unwrap();
+        let watch = watches.insert(1, Watched::MODIFIED);
+        let member = watches.join(watch, 1, Role::Vnode);
+        watches.number(watch, -1);
+        assert_eq!((watches.find(1), watches.find(-1)), (None, None));
+        watches.number(watch, 2);
+        assert_eq!(watches.find(2), Some(watch));
+        assert_eq!(watches.part(member), Some(2));
+    }
+}

@@ -5,7 +5,8 @@
 //! - [`Poller`] is one queue's side of the kernel: `open` makes the kqueue descriptor, `arm` makes the kernel's
 //!   item for a descriptor what is wanted, `wait` waits for [`Event`]s, `wake` makes the descriptor readable,
 //!   `arm_timer` bounds the wait, `watch_file` and `file_events` tell of what happens to files.
-//! - [`readable`] and [`writable`] say how a descriptor stands ([`Status`]); [`file`] the same of a regular file.
+//! - [`readable`] and [`writable`] say how a descriptor stands ([`Status`]); [`file`] the same of a regular file;
+//!   [`vnode`] and [`file_state`] of any file, as EVFILT_VNODE sees it.
 //! - [`signals`] catches signals for the queues that want them.
 //! - [`births`], [`next`], [`start`], [`sys`]: descriptors and fork, libc's functions behind ours, the
 //!   constructor, system calls.
