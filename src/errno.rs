@@ -15,6 +15,7 @@ impl Errno {
     pub const EMFILE: Errno = Errno(libc::EMFILE);
     pub const ENOENT: Errno = Errno(libc::ENOENT);
     pub const ENOMEM: Errno = Errno(libc::ENOMEM);
+    pub const ENOTSUP: Errno = Errno(libc::ENOTSUP);
     pub const EPERM: Errno = Errno(libc::EPERM);
 
     /// As <errno.h> calls it.

@@ -7,7 +7,7 @@
 use super::{Filter, Report};
 use crate::errno::{Errno, Result};
 use crate::event::*;
-use crate::kqueue::knote::{KnoteId, State, NIL};
+use crate::kqueue::knote::{KnoteId, State};
 use crate::kqueue::Queue;
 use crate::platform::descriptors::{self, Owner};
 use crate::platform::front;
@@ -126,8 +126,7 @@ fn unpollable_event(queue: &mut Queue, id: KnoteId) -> Option<Report> {
         return Some(Report { data: file.unread, ..Report::default() });
     }
     // At the end. Once more after the watch is set: it may have grown in between.
-    if knote.aux == NIL && !knote.is(State::TICK) {
-        queue.watch_file(id);
+    if !knote.is(State::TICK) && queue.watch_growth(id) {
         if file.nameless {
             queue.knote(id).state.insert(State::TICK);
         }
@@ -143,8 +142,8 @@ pub fn reported(queue: &mut Queue, id: KnoteId) {
         let file = queue.knote(id).filter == Filter::Read;
         if file {
             // What the system has told of until now has been reported.
-            queue.watch_file(id);
-            queue.files_changed();
+            queue.watch_growth(id);
+            queue.drain_files();
             queue.look_out(id);
         }
         queue.knote(id).state.insert(State::TOLD);

@@ -16,13 +16,13 @@ pub mod proc;
 mod signal;
 mod timer;
 mod user;
-mod vnode;
+pub mod vnode;
 
 use crate::errno::{Errno, Result};
 use crate::event::*;
 use crate::kqueue::knote::{Knote, KnoteId, State};
 use crate::kqueue::Queue;
-use crate::platform::Mask;
+use crate::platform::{front, Mask};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -226,6 +226,10 @@ pub fn insists(filter: Filter, fd: i32) -> bool {
 /// freed.
 pub fn is_gone(queue: &mut Queue, id: KnoteId) -> bool {
     let knote = *queue.knote(id);
+    if knote.filter == Filter::Vnode && !front::is_in_front() {
+        // No item of the kernel's knows the descriptor, and nobody tells of a close.
+        queue.identify(knote.fd());
+    }
     if knote.filter.is_descriptor() {
         queue.refresh(knote.fd());
         if queue.contents.nodes.get(knote.fd()).is_none_or(|node| !node.knotes.contains(&id)) {

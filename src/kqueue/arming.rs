@@ -96,7 +96,14 @@ impl Queue<'_> {
 
     /// In verify mode a known number may be another file by now, and nobody told: asks.
     pub fn verify(&mut self, fd: i32) {
-        if !front::is_in_front() && self.contents.nodes.get(fd).is_some() && !self.confirm(fd) {
+        if front::is_in_front() {
+            return;
+        }
+        if self.contents.nodes.get(fd).is_some_and(|node| node.identity != 0) {
+            // The end of the old file may have been told; the new one may have its inode number.
+            self.files_changed();
+        }
+        if self.contents.nodes.get(fd).is_some() && !self.confirm(fd) {
             self.forget(fd);
         }
     }
@@ -146,12 +153,28 @@ impl Queue<'_> {
         self.settle(id, false)
     }
 
+    /// Ties a new knote to its descriptor, of which no item of the kernel's tells. Who the file is has to be noted
+    /// in the node. `ENOMEM`.
+    pub fn enter_without_item(&mut self, id: KnoteId) -> Result<()> {
+        let fd = self.contents.knotes[id].fd();
+        self.refresh(fd);
+        self.enter(id, fd)
+    }
+
+    /// Forgets the descriptor if it is not open on the file any more that its knotes are about, nobody having told.
+    pub fn identify(&mut self, fd: i32) {
+        self.refresh(fd);
+        let Some(node) = self.contents.nodes.get(fd) else { return };
+        if node.identity != 0 && platform::identity(fd) != Some(node.identity) {
+            self.forget(fd);
+        }
+    }
+
     /// Ties a new knote to its descriptor, of which no item of the kernel's tells. `EBADF`, `ENOMEM`.
     pub fn attach_without_item(&mut self, id: KnoteId) -> Result<()> {
         let fd = self.contents.knotes[id].fd();
-        self.refresh(fd);
         let identity = platform::identity(fd).ok_or(Errno::EBADF)?;
-        self.enter(id, fd)?;
+        self.enter_without_item(id)?;
         if let Some(node) = self.contents.nodes.get(fd) {
             node.identity = identity;
         }
@@ -301,34 +324,6 @@ impl Queue<'_> {
             if node.armed(place).contains(Arm::ONCE) {
                 node.set_armed(place, Arm::PRESENT);
             }
-        }
-    }
-
-    /// Watches the file of a READ knote for growth. Where the system cannot, the clock looks.
-    pub fn watch_file(&mut self, id: KnoteId) {
-        if self.contents.knotes[id].aux != NIL {
-            return;
-        }
-        let fd = self.contents.knotes[id].fd();
-        let watched = self.contents.watches.reserve().and_then(|()| self.kernel.watch_file(self.slot, fd));
-        match watched {
-            Ok(watch) => {
-                self.contents.watches.add(watch as u32);
-                self.contents.knotes[id].aux = watch as u32;
-            }
-            Err(_) => self.contents.knotes[id].state.insert(State::TICK),
-        }
-    }
-
-    /// The last knote on a file takes its watch along.
-    pub fn unwatch_file(&mut self, id: KnoteId) {
-        let watch = self.contents.knotes[id].aux;
-        if watch == NIL || self.contents.knotes[id].filter != Filter::Read {
-            return;
-        }
-        self.contents.knotes[id].aux = NIL;
-        if self.contents.watches.remove(watch) {
-            self.kernel.unwatch_file(watch as i32);
         }
     }
 }

@@ -61,7 +61,7 @@ pub struct Knote {
     pub fflags: u32,
     next: KnoteId,
     prev: KnoteId,
-    /// The filter's own: a timer's place, a file's watch, a process.
+    /// The filter's own: a timer's place, a member of a file's watch, a process.
     pub aux: u32,
     /// The collection that reported it last.
     pub turn: u32,
@@ -182,14 +182,6 @@ impl<const MARK: u16> List<MARK> {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
-    }
-
-    pub fn first(&self) -> KnoteId {
-        self.head
-    }
-
-    pub fn after(&self, slab: &Slab, id: KnoteId) -> KnoteId {
-        slab[id].next
     }
 
     pub fn push(&mut self, slab: &mut Slab, id: KnoteId) {

@@ -2,7 +2,9 @@
 //!
 //! - `change` applies a changelist, `collect` waits and fills the eventlist;
 //! - `arming` makes the kernel watch what the knotes of a descriptor want, no more and no less;
-//! - `knote`, `node`, `heap` are the storage: knotes, descriptors, timers.
+//! - `watching` does the same for files, `wishes` says what EVFILT_VNODE wants of them, `tidings` takes in what the
+//!   kernel tells;
+//! - `knote`, `node`, `heap`, `watches` are the storage: knotes, descriptors, timers, watched files.
 //!
 //! Everything here runs under the queue's lock, which is never held while blocked.
 
@@ -14,7 +16,10 @@ pub mod knote;
 pub mod node;
 pub mod processes;
 pub mod renewal;
+mod tidings;
 pub mod watches;
+mod watching;
+mod wishes;
 
 use crate::errno::{Errno, Result};
 use crate::filter::{self, Filter, Report};
@@ -275,23 +280,6 @@ impl Queue<'_> {
             }
             fd = found + 1;
         }
-    }
-
-    /// Some files have news.
-    pub fn files_changed(&mut self) {
-        let kernel = self.kernel;
-        kernel.changed_files(|watch| {
-            let mut id = self.contents.lookouts.first();
-            while id != NIL {
-                let next = self.contents.lookouts.after(&self.contents.knotes, id);
-                let knote = &mut self.contents.knotes[id];
-                if knote.filter == Filter::Read && (watch == -1 || knote.aux == watch as u32) {
-                    knote.state.remove(State::TOLD);
-                    self.activate(id);
-                }
-                id = next;
-            }
-        });
     }
 
     /// Signals were caught since the last look: `signals` has a bit for each.

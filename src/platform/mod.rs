@@ -4,8 +4,9 @@
 //!
 //! - [`Poller`] is one queue's side of the kernel: `open` makes the kqueue descriptor, `arm` makes the kernel's
 //!   item for a descriptor what is wanted, `wait` waits for [`Event`]s, `wake` makes the descriptor readable,
-//!   `arm_timer` bounds the wait, `watch_file` tells of growth.
-//! - [`readable`] and [`writable`] say how a descriptor stands ([`Status`]); [`file`] the same of a regular file.
+//!   `arm_timer` bounds the wait, `watch_file` and `file_events` tell of what happens to files.
+//! - [`readable`] and [`writable`] say how a descriptor stands ([`Status`]); [`file`] the same of a regular file;
+//!   [`vnode`] and [`file_state`] of any file, as EVFILT_VNODE sees it.
 //! - [`signals`] catches signals for the queues that want them.
 //! - [`processes`] tells how a process stands ([`Fate`]), the queue's connector of forks and executions ([`News`]).
 //! - [`births`], [`next`], [`start`], [`sys`]: descriptors and fork, libc's functions behind ours, the
@@ -25,6 +26,7 @@ mod linux;
 use linux as system;
 
 pub use system::connector::{Hearing, News, MOST_NAMED};
+pub use system::files::{directory_state, file_name, file_state, vnode, FileEvent, FileState, Watched, Whose};
 pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status};
 pub use system::poller::{Arm, Buffer, Clock, Event, Mask, Place, Poller, Source, CLOCKS, PLACES};
 pub use system::processes::{self, Fate};

@@ -424,7 +424,7 @@ pub fn identity(fd: i32) -> Option<u32> {
 }
 
 /// Device and inode, mixed; never 0.
-fn identity_of(stat: &libc::stat) -> u32 {
+pub(super) fn identity_of(stat: &libc::stat) -> u32 {
     let mixed = (stat.st_ino ^ stat.st_dev.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     (mixed as u32).max(1)
 }

@@ -11,6 +11,7 @@
 //! All fields are atomics: the fork handler and close() read them without the queue's lock. Writing them, but
 //! for the birth of the queue, is done under it.
 
+use super::files::{self, FileEvent, Watched, Whose};
 use super::{births, sys};
 use crate::errno::{Errno, Result};
 use crate::platform::{descriptors, front};
@@ -512,27 +513,41 @@ impl Poller {
         self.due[clock as usize].store(u64::MAX, Relaxed);
     }
 
-    /// Watches the file under `fd` for writes and changes of its size. Returns the watch.
-    pub fn watch_file(&self, slot: u32, fd: i32) -> Result<i32> {
+    /// Watches the file under `fd`; `exactly`: for no more than `what`. Returns the watch.
+    pub fn watch_file(&self, slot: u32, fd: i32, whose: Whose, what: Watched, exactly: bool) -> Result<i32> {
         if self.inotify.load(Relaxed) < 0 {
-            self.helper(&self.inotify, slot, EPOLLIN, FILES, sys::inotify)?;
+            self.helper(&self.inotify, slot, EPOLLIN, FILES, files::inotify)?;
         }
-        sys::inotify_watch(self.inotify.load(Relaxed), fd, libc::IN_MODIFY)
+        files::watch(self.inotify.load(Relaxed), fd, whose, what, exactly)
     }
 
     pub fn unwatch_file(&self, watch: i32) {
-        sys::inotify_unwatch(self.inotify.load(Relaxed), watch);
+        if self.has_its_files() {
+            files::unwatch(self.inotify.load(Relaxed), watch);
+        }
     }
 
-    /// Calls `each` with every watch that has news; -1: some were lost.
-    pub fn changed_files(&self, mut each: impl FnMut(i32)) {
+    /// In verify mode the program may have closed the instance that the watches are in, and opened something else.
+    fn has_its_files(&self) -> bool {
+        let (epoll, inotify) = (self.descriptor(), self.inotify.load(Relaxed));
+        front::is_in_front() || sys::epoll_ctl(epoll, EPOLL_CTL_MOD, inotify, EPOLLIN as u32, FILES).is_ok()
+    }
+
+    /// Has the instance been lost? Said once: the next watch makes another.
+    pub fn has_lost_files(&self) -> bool {
         let inotify = self.inotify.load(Relaxed);
-        if inotify < 0 {
-            return;
+        let lost = inotify >= 0 && !self.has_its_files();
+        if lost {
+            self.inotify.store(-1, SeqCst);
+            descriptors::disown(inotify);
         }
-        sys::inotify_read(inotify, |watch, mask| {
-            each(if mask & libc::IN_Q_OVERFLOW != 0 { -1 } else { watch });
-        });
+        lost
+    }
+
+    /// Calls `each` with what happened to watched files. False: nothing.
+    pub fn file_events(&self, each: impl FnMut(FileEvent)) -> bool {
+        let inotify = self.inotify.load(Relaxed);
+        inotify >= 0 && files::read_events(inotify, each)
     }
 
     /// Which signals the queue's signalfd is about; made on demand.

@@ -404,17 +404,15 @@ pub fn is_terminal(fd: c_int) -> bool {
     terminal
 }
 
-pub fn inotify() -> Result<c_int> {
-    // SAFETY: no pointers.
-    check(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })
+/// `/proc/self/fd/N`, without an allocation; ends in a NUL.
+pub(super) struct FdPath {
+    path: [u8; 28],
+    length: usize,
 }
 
-/// `/proc/self/fd/N`, without an allocation.
-struct FdPath([u8; 25]);
-
 impl FdPath {
-    fn of(fd: c_int) -> FdPath {
-        let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
+    pub(super) fn of(fd: c_int) -> FdPath {
+        let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
         let mut digits = [0u8; 10];
         let (mut rest, mut first) = (fd.max(0), digits.len());
         while rest > 0 || first == digits.len() {
@@ -422,61 +420,39 @@ impl FdPath {
             digits[first] = b'0' + (rest % 10) as u8;
             rest /= 10;
         }
-        let length = digits.len() - first;
-        path[14..14 + length].copy_from_slice(&digits[first..]);
-        FdPath(path)
+        let length = 14 + digits.len() - first;
+        path[14..length].copy_from_slice(&digits[first..]);
+        FdPath { path, length }
     }
 
-    fn as_ptr(&self) -> *const libc::c_char {
-        self.0.as_ptr().cast()
+    /// `/proc/self/fd/N/..`
+    pub(super) fn parent(mut self) -> FdPath {
+        self.path[self.length..self.length + 3].copy_from_slice(b"/..");
+        self.length += 3;
+        self
+    }
+
+    pub(super) fn as_ptr(&self) -> *const libc::c_char {
+        self.path.as_ptr().cast()
     }
 }
 
-/// Watches the file that `fd` is open on, whatever it is called by now.
-pub fn inotify_watch(inotify: c_int, fd: c_int, mask: u32) -> Result<c_int> {
+/// What /proc calls the file under `fd`, as far as it fits.
+pub(super) fn read_link(fd: c_int, buffer: &mut [u8]) -> Result<&[u8]> {
     let path = FdPath::of(fd);
-    // SAFETY: the path ends in a NUL: at most 10 of its last 11 bytes are digits.
-    check(unsafe { libc::inotify_add_watch(inotify, path.as_ptr(), mask) })
+    // SAFETY: the path ends in a NUL: at most 13 of its last 14 bytes are used. The buffer's length is given.
+    let n = unsafe { libc::readlink(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    match usize::try_from(n) {
+        Ok(n) => buffer.get(..n).ok_or(Errno::EINVAL),
+        Err(_) => Err(last_errno()),
+    }
 }
 
 /// Is `fd` open on something that /proc calls `name`? Yes where there is no /proc.
 pub fn is_anonymous(fd: c_int, name: &[u8]) -> bool {
-    let path = FdPath::of(fd);
-    let mut target = [0u8; 32];
-    // SAFETY: the path ends in a NUL; the buffer's length is given.
-    let n = unsafe { libc::readlink(path.as_ptr(), target.as_mut_ptr().cast(), target.len()) };
-    match usize::try_from(n) {
-        Ok(n) => &target[..n] == name,
+    match read_link(fd, &mut [0; 32]) {
+        Ok(target) => target == name,
         Err(_) => is_open(fd),
-    }
-}
-
-pub fn inotify_unwatch(inotify: c_int, watch: c_int) {
-    // SAFETY: no pointers.
-    unsafe { libc::inotify_rm_watch(inotify, watch) };
-}
-
-/// Reads what an inotify instance has and calls `each` with (watch, mask); watch -1: events were lost.
-pub fn inotify_read(inotify: c_int, mut each: impl FnMut(c_int, u32)) {
-    #[repr(C, align(8))]
-    struct Buffer([u8; 4096]);
-    const HEAD: usize = size_of::<libc::inotify_event>();
-    let mut buffer = Buffer([0; 4096]);
-    loop {
-        // SAFETY: the buffer is ours and its length is given.
-        let n = unsafe { libc::read(inotify, buffer.0.as_mut_ptr().cast(), buffer.0.len()) };
-        let Ok(n) = usize::try_from(n) else { return };
-        let mut at = 0;
-        while at + HEAD <= n {
-            // SAFETY: the kernel wrote whole events of HEAD bytes and `len` more, inside the first `n` bytes.
-            let event: libc::inotify_event =
-                unsafe { buffer.0.as_ptr().add(at).cast::<libc::inotify_event>().read_unaligned() };
-            each(event.wd, event.mask);
-            at += HEAD + event.len as usize;
-        }
-        if n < buffer.0.len() / 2 {
-            return;
-        }
     }
 }
 

@@ -1,0 +1,333 @@
+//! What the kernel tells of files, handed to the members of their watches.
+//!
+//! A drain takes in all that inotify has queued. Each event is noted with those who want it; where it takes the state
+//! of the file to know what happened, the file is compared with how it stood. Nothing here frees a knote but
+//! `files_changed`: the others may be called with one in hand.
+
+use super::knote::{State, NIL};
+use super::watches::{Role, WatchId};
+use super::Queue;
+use crate::event::{NOTE_EXTEND, NOTE_LINK, NOTE_RENAME, NOTE_WRITE};
+use crate::filter::vnode;
+use crate::platform::{self, descriptors, FileEvent, FileState, Watched};
+
+/// Entries that have left a directory, to where nobody has told yet.
+#[derive(Default)]
+struct Departures([Option<Departure>; 8]);
+
+#[derive(Clone, Copy)]
+struct Departure {
+    cookie: u32,
+    wd: i32,
+    directory: bool,
+}
+
+impl Departures {
+    fn take(&mut self, cookie: u32) -> Option<Departure> {
+        let place = self.0.iter_mut().find(|place| place.is_some_and(|departure| departure.cookie == cookie))?;
+        place.take()
+    }
+
+    /// Keeps one; the oldest where there is no room.
+    fn keep(&mut self, departure: Departure) -> Option<Departure> {
+        if let Some(place) = self.0.iter_mut().find(|place| place.is_none()) {
+            *place = Some(departure);
+            return None;
+        }
+        let oldest = self.0[0].take();
+        self.0.rotate_left(1);
+        self.0[7] = Some(departure);
+        oldest
+    }
+}
+
+impl Queue<'_> {
+    /// Some files have news. No knote may be in hand: those whose descriptor is found closed are freed.
+    pub fn files_changed(&mut self) {
+        self.contents.watches.calming = true;
+        self.drain_files();
+        self.contents.watches.calming = false;
+        while let Some(fd) = self.contents.watches.suspects.pop() {
+            self.identify(fd);
+        }
+    }
+
+    /// Takes in what the kernel has told of files until now.
+    pub fn drain_files(&mut self) {
+        let kernel = self.kernel;
+        if kernel.has_lost_files() {
+            self.watch_anew();
+            return;
+        }
+        self.contents.watches.drain = self.contents.watches.drain.wrapping_add(1);
+        self.contents.watches.turn = self.contents.turn;
+        let mut departures = Departures::default();
+        kernel.file_events(|event| self.file_event(event, &mut departures));
+        for _ in 0..4 {
+            // The halves of a rename are queued one right after the other.
+            if departures.0.iter().any(|place| place.is_some()) {
+                kernel.file_events(|event| self.file_event(event, &mut departures));
+            }
+        }
+        for departure in departures.0.into_iter().flatten() {
+            self.moved_out(departure);
+        }
+    }
+
+    fn file_event(&mut self, event: FileEvent, departures: &mut Departures) {
+        let (wd, what, named, directory, cookie) = match event {
+            FileEvent::Happened { watch, what, named, directory, cookie } => (watch, what, named, directory, cookie),
+            FileEvent::Lost => return self.compare_all(),
+            FileEvent::Gone { watch } => return self.watch_gone(watch),
+        };
+        let Some(watch) = self.contents.watches.find(wd) else { return };
+        let mut news = false;
+        if named {
+            let entry = Watched::ENTRY_MADE | Watched::ENTRY_REMOVED | Watched::ENTRY_LEFT | Watched::ENTRY_CAME;
+            if what.intersects(entry) {
+                news |= self.post(watch, NOTE_WRITE);
+            }
+            if what.contains(Watched::ENTRY_LEFT) {
+                let oldest = departures.keep(Departure { cookie, wd, directory });
+                news |= oldest.is_some_and(|oldest| self.moved_out(oldest));
+            } else if what.contains(Watched::ENTRY_CAME) {
+                let departure = departures.take(cookie);
+                if departure.is_none_or(|departure| departure.wd != wd) {
+                    news |= self.moved(watch, directory);
+                    news |= departure.is_some_and(|departure| self.moved_out(departure));
+                } else if directory && self.links_changed(watch) {
+                    // It took the place of another one.
+                    news |= self.post(watch, NOTE_LINK);
+                }
+            } else if what.intersects(entry) && directory {
+                self.links_changed(watch);
+                news |= self.post(watch, NOTE_LINK);
+            }
+            if what.contains(Watched::ENTRY_REMOVED) && directory {
+                news |= self.entry_removed(watch);
+            }
+        } else {
+            news |= self.file_itself(watch, what);
+        }
+        let drain = self.contents.watches.drain;
+        let stamp = &mut self.contents.watches.watch(watch).drain;
+        if news {
+            *stamp = drain;
+        } else if *stamp != drain && self.contents.watches.calming {
+            self.calm(watch, what);
+        }
+    }
+
+    fn moved_out(&mut self, departure: Departure) -> bool {
+        match self.contents.watches.find(departure.wd) {
+            Some(watch) => self.moved(watch, departure.directory),
+            None => false,
+        }
+    }
+
+    /// An entry was moved into the directory, or out of it. (One at a time: together they would be a file that grew.)
+    fn moved(&mut self, watch: WatchId, directory: bool) -> bool {
+        let mut news = self.post(watch, NOTE_EXTEND);
+        if directory {
+            self.links_changed(watch);
+            news |= self.post(watch, NOTE_LINK);
+        }
+        news
+    }
+
+    /// Has a directory another number of subdirectories than when this was asked last, as far as anybody wants to know
+    /// and its file system counts?
+    fn links_changed(&mut self, watch: WatchId) -> bool {
+        let mut wanted = false;
+        let mut members = self.contents.watches.members(watch);
+        while let Some((_, member)) = members.next(&self.contents.watches) {
+            wanted |= member.role == Role::Vnode && self.contents.knotes[member.knote].fflags & NOTE_LINK != 0;
+        }
+        let Some(now) = wanted.then(|| self.state_of(watch, false)).flatten().filter(|now| now.links > 1) else {
+            return false;
+        };
+        match &mut self.contents.watches.watch(watch).seen {
+            Some(seen) => core::mem::replace(&mut seen.links, now.links) != now.links,
+            None => false,
+        }
+    }
+
+    /// A directory in the watched one was removed: one of the members', perhaps.
+    fn entry_removed(&mut self, watch: WatchId) -> bool {
+        let mut news = false;
+        let mut members = self.contents.watches.members(watch);
+        while let Some((_, member)) = members.next(&self.contents.watches) {
+            if member.role == Role::Parent && member.other != NIL {
+                let own = self.contents.watches.member(member.other).watch;
+                news |= self.examine(own);
+            }
+        }
+        news
+    }
+
+    /// Something happened to the watched file itself.
+    fn file_itself(&mut self, watch: WatchId, what: Watched) -> bool {
+        let mut news = false;
+        if what.contains(Watched::MODIFIED) {
+            news |= self.file_grew(watch);
+        }
+        let looked_at = Watched::MODIFIED | Watched::ATTRIBUTES | Watched::RENAMED;
+        let now = if what.intersects(looked_at) { self.state_of(watch, false) } else { None };
+        let seen = self.contents.watches.watch(watch).seen;
+        if let (Some(seen), Some(now)) = (seen, now) {
+            if what.contains(Watched::MODIFIED) {
+                news |= self.post(watch, vnode::modified(&seen, &now));
+            }
+            if what.contains(Watched::ATTRIBUTES) {
+                let linked = self.contents.watches.watch(watch).linked;
+                news |= self.post(watch, vnode::attributes_changed(&seen, &now, linked));
+                if now.links != seen.links {
+                    self.contents.watches.watch(watch).linked = now.changed;
+                }
+            }
+            // What another event is still to tell of stays as it was seen.
+            let mut then = now;
+            if !what.contains(Watched::MODIFIED) {
+                then.size = seen.size;
+            }
+            if !what.contains(Watched::ATTRIBUTES) {
+                (then.links, then.mode, then.owner, then.group) = (seen.links, seen.mode, seen.owner, seen.group);
+            }
+            self.contents.watches.watch(watch).seen = Some(then);
+        }
+        if what.contains(Watched::RENAMED) {
+            self.follow(watch);
+            news |= self.post(watch, NOTE_RENAME);
+        }
+        for (event, note) in vnode::OBSERVATIONS {
+            if what.contains(event) {
+                news |= self.post(watch, note);
+            }
+        }
+        news
+    }
+
+    /// READ knotes at the end of the file look again.
+    fn file_grew(&mut self, watch: WatchId) -> bool {
+        let mut news = false;
+        let mut members = self.contents.watches.members(watch);
+        while let Some((_, member)) = members.next(&self.contents.watches) {
+            if member.role == Role::Read && self.contents.knotes[member.knote].is(State::LOOKOUT) {
+                self.contents.knotes[member.knote].state.remove(State::TOLD);
+                self.activate(member.knote);
+                news = true;
+            }
+        }
+        news
+    }
+
+    /// Notes what happened with every EVFILT_VNODE member that wants it. False: nobody learned anything.
+    pub fn post(&mut self, watch: WatchId, happened: u32) -> bool {
+        let mut news = false;
+        let mut members = self.contents.watches.members(watch);
+        while let Some((m, member)) = members.next(&self.contents.watches) {
+            let knote = &mut self.contents.knotes[member.knote];
+            let fd = knote.fd();
+            let notes = if member.role == Role::Vnode { vnode::noted(knote.fflags, happened) } else { 0 };
+            if notes & !member.pending != 0 {
+                self.contents.watches.member(m).pending |= notes;
+                knote.state.insert(State::ACTIVE);
+                self.activate(member.knote);
+                news = true;
+            }
+            self.doubt(fd);
+        }
+        news
+    }
+
+    /// Has the descriptor been closed, perhaps? Then it will be asked about.
+    pub fn doubt(&mut self, fd: i32) {
+        if self.contents.nodes.get(fd).is_some_and(|node| !descriptors::trusted(fd, node.generation)) {
+            self.contents.watches.suspect(fd);
+        }
+    }
+
+    /// How the watched file stands, through any of the members' descriptors. `thorough`: also whether it is a removed
+    /// directory, where its link count does not say.
+    fn state_of(&mut self, watch: WatchId, thorough: bool) -> Option<FileState> {
+        let seen = self.contents.watches.watch(watch).seen?;
+        let mut members = self.contents.watches.members(watch);
+        while let Some((_, member)) = members.next(&self.contents.watches) {
+            if member.role == Role::Parent {
+                continue;
+            }
+            let fd = self.contents.knotes[member.knote].fd();
+            match platform::file_state(fd) {
+                Ok(now) if now.is_same_file(&seen) => {
+                    let mut now = if thorough { platform::directory_state(fd, now) } else { now };
+                    if now.is_directory() && seen.links == 0 {
+                        // It does not come back.
+                        now.links = 0;
+                    }
+                    return Some(now);
+                }
+                _ => self.contents.watches.suspect(fd),
+            }
+        }
+        None
+    }
+
+    /// Compares the file with how it stood, and notes what is sure.
+    pub fn examine(&mut self, watch: WatchId) -> bool {
+        let Some(now) = self.state_of(watch, true) else { return false };
+        let place = self.contents.watches.watch(watch);
+        let Some(seen) = place.seen.replace(now) else { return false };
+        if now.links != seen.links {
+            place.linked = now.changed;
+        }
+        match vnode::compared_surely(&seen, &now) {
+            0 => false,
+            notes => self.post(watch, notes),
+        }
+    }
+
+    /// 5.6, and where there is no watch: notes all that a look can tell. `lost`: events were.
+    pub fn compare(&mut self, watch: WatchId, lost: bool) {
+        let Some(now) = self.state_of(watch, true) else { return };
+        let mut renamed = false;
+        if let Some(name) = self.contents.watches.watch(watch).name {
+            self.note_name(watch);
+            renamed = self.contents.watches.watch(watch).name != Some(name);
+        }
+        let place = self.contents.watches.watch(watch);
+        let Some(seen) = place.seen.replace(now) else { return };
+        if now.links != seen.links {
+            place.linked = now.changed;
+        }
+        match vnode::compared(&seen, &now, renamed, lost) {
+            0 => {}
+            notes => _ = self.post(watch, notes),
+        }
+    }
+
+    /// Events were lost (5.6).
+    pub fn compare_all(&mut self) {
+        let mut watch = 0;
+        while let Some(found) = self.contents.watches.from(watch) {
+            self.file_grew(found);
+            self.compare(found, true);
+            self.follow(found);
+            watch = found + 1;
+        }
+    }
+
+    /// The kernel's watch ended with its file: whoever was open on it is closed.
+    fn watch_gone(&mut self, wd: i32) {
+        let Some(watch) = self.contents.watches.find(wd) else { return };
+        self.contents.watches.number(watch, -1);
+        let mut members = self.contents.watches.members(watch);
+        while let Some((_, member)) = members.next(&self.contents.watches) {
+            let fd = self.contents.knotes[member.knote].fd();
+            if let Some(node) = self.contents.nodes.get(fd).filter(|_| member.role != Role::Parent) {
+                // Another file may have the same inode number by now.
+                node.identity = u32::MAX;
+                self.contents.watches.suspect(fd);
+            }
+        }
+    }
+}
