@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* EVFILT_VNODE: several events of one file, together (5.1) and after each other (5.3). */
+#define SUITE "vnode_events"
+#include "suite.h"
+
+#include "vnodes.h"
+
+#ifdef EVFILT_VNODE
+
+enum { SIZE = 10 };
+
+/* 5.1 Events add up until they are reported, in one event; 2.9 what was reported is not reported again. */
+TEST(events_add_up, "5.1 2.9")
+{
+    int kq = queue(), fd = new_file("file", SIZE);
+    watch(kq, fd, CHANGES, 0xfeed);
+    overwrite(fd);
+    OK(fchmod(fd, 0600));
+    OK(link("file", "second"));
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_ATTRIB | NOTE_LINK, 0xfeed);
+    silent(kq);
+    OK(rename("file", "other"));
+    append_to("other", 1);
+    OK(unlink("second"));
+    EXPECT_NOTES(kq, fd, NOTE_RENAME | NOTE_WRITE | NOTE_EXTEND | NOTE_LINK, 0xfeed);
+    for (int i = 0; i < 100; i++)
+        overwrite(fd);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE, 0xfeed);
+    silent(kq);
+}
+
+/* 5.1 Each event by itself, when each is collected, on one knote. */
+TEST(one_event_after_the_other, "5.1 5.2 5.3")
+{
+    int kq = queue(), fd = new_file("file", SIZE);
+    watch(kq, fd, CHANGES & ~NOTE_LINK, 0xfeed);
+    for (int round = 0; round < 3; round++) {
+        append_to("file", 3);
+        EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_EXTEND, 0xfeed);
+        OK(truncate("file", SIZE));
+        EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_TRUNCATE, 0xfeed);
+        overwrite(fd);
+        EXPECT_NOTES(kq, fd, NOTE_WRITE, 0xfeed);
+        OK(fchmod(fd, 0600));
+        EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 0xfeed);
+        OK(rename("file", "other"));
+        EXPECT_NOTES(kq, fd, NOTE_RENAME, 0xfeed);
+        OK(rename("other", "file"));
+        EXPECT_NOTES(kq, fd, NOTE_RENAME, 0xfeed);
+        OK(link("file", "other"));
+        OK(unlink("other"));
+        silent(kq);
+    }
+    OK(unlink("file"));
+    EXPECT_NOTES(kq, fd, NOTE_DELETE, 0xfeed);
+    silent(kq);
+}
+
+/* 5.3 The watch follows a renamed file, and has nothing of the one that takes its name. */
+TEST(watch_follows_the_file, "5.3")
+{
+    int kq = queue(), fd = new_file("file", SIZE);
+    watch(kq, fd, CHANGES, 0xfeed);
+    OK(mkdir("elsewhere", 0755));
+    OK(rename("file", "elsewhere/other"));
+    EXPECT_NOTES(kq, fd, NOTE_RENAME, 0xfeed);
+    int successor = new_file("file", SIZE);
+    overwrite(successor);
+    OK(fchmod(successor, 0600));
+    OK(link("file", "link"));
+    OK(rename("file", "gone"));
+    OK(unlink("gone"));
+    silent(kq);
+    append_to("elsewhere/other", 1);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_EXTEND, 0xfeed);
+    OK(chmod("elsewhere/other", 0600));
+    EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 0xfeed);
+    OK(unlink("elsewhere/other"));
+    EXPECT_NOTES(kq, fd, NOTE_DELETE | NOTE_LINK, 0xfeed);
+}
+
+/* 5.3 NOTE_DELETE is told once; the descriptor stays valid, and the knote with it. */
+TEST(deleted_file_is_still_watched, "5.3 5.5")
+{
+    int kq = queue(), fd = new_file("file", SIZE);
+    watch(kq, fd, CHANGES & ~NOTE_LINK, 0xfeed);
+    OK(unlink("file"));
+    EXPECT_NOTES(kq, fd, NOTE_DELETE, 0xfeed);
+    silent(kq);
+    CHECK(is_open(fd));
+    overwrite(fd);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE, 0xfeed);
+    OK(ftruncate(fd, SIZE + 5));
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_EXTEND, 0xfeed);
+    OK(ftruncate(fd, 0));
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_TRUNCATE, 0xfeed);
+    OK(fchmod(fd, 0600));
+    EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 0xfeed);
+    silent(kq);
+    change(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 0, 0);
+}
+
+/* 5.3 5.5 The last name is gone and the file was still written before that is collected. */
+TEST(written_after_it_was_deleted, "5.1 5.3 5.5")
+{
+    int kq = queue(), fd = new_file("file", SIZE);
+    watch(kq, fd, CHANGES & ~NOTE_LINK, 0xfeed);
+    overwrite(fd);
+    OK(unlink("file"));
+    OK(fchmod(fd, 0600));
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_DELETE | NOTE_ATTRIB, 0xfeed);
+    silent(kq);
+}
+
+#ifdef NOTE_OPEN
+/* 5.3 All of them on one knote, beside the notes of changes. */
+TEST(uses_and_changes_add_up, "5.1 5.3")
+{
+    int kq = queue(), fd = new_file("file", SIZE);
+    watch(kq, fd, CHANGES | USES, 0xfeed);
+    int other = OK(open("file", O_RDWR | O_APPEND));
+    EXPECT_NOTES(kq, fd, NOTE_OPEN, 0xfeed);
+    take(other, SIZE);
+    put(other, 1);
+    EXPECT_NOTES(kq, fd, NOTE_READ | NOTE_WRITE | NOTE_EXTEND, 0xfeed);
+    OK(close(other));
+    EXPECT_NOTES(kq, fd, NOTE_CLOSE_WRITE, 0xfeed);
+    OK(close(OK(open("file", O_RDONLY))));
+    EXPECT_NOTES(kq, fd, NOTE_OPEN | NOTE_CLOSE, 0xfeed);
+    silent(kq);
+}
+
+/* 5.3 To run a program is to open it (others may run this one meanwhile), and not to open it for writing. */
+TEST(executing_is_opening, "5.3")
+{
+    int kq = queue();
+    int fd = OK(open(helper_path(), O_RDONLY));
+    watch(kq, fd, NOTE_OPEN | NOTE_CLOSE_WRITE, 0xfeed);
+    pid_t child = OK(fork());
+    if (child == 0)
+        exec_helper("vnode_nothing", "");
+    child_succeeds(child);
+    EXPECT_NOTES(kq, fd, NOTE_OPEN, 0xfeed);
+}
+
+HELPER(vnode_nothing)
+{
+    (void)argument;
+    return 0;
+}
+#endif
+
+#endif
