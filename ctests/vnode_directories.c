@@ -202,6 +202,41 @@ ACTION(moving_a_file_beside_a_renamed_subdirectory, "5.2 5.3", NOTE_WRITE)
     OK(rename("dir/file", "elsewhere/file"));
 }
 
+/* 5.3 A subdirectory that another is renamed over is removed. */
+ACTION(renaming_a_subdirectory_over_another, "5.2 5.3", SUBDIRECTORIES)
+{
+    (void)fd;
+    OK(rename("dir/sub", "dir/spare"));
+}
+
+#ifdef RENAME_EXCHANGE
+static void exchange(const char *one, const char *other)
+{
+    if (renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) == -1)
+        SKIP("no RENAME_EXCHANGE on this file system");
+}
+
+/* 5.3 A subdirectory moves out, or in, against a file; and inside, where no count changes. */
+ACTION(exchanging_a_subdirectory_for_a_file, "5.2 5.3", SUBDIRECTORIES)
+{
+    (void)fd;
+    exchange("dir/sub", "file");
+}
+
+ACTION(exchanging_a_file_for_a_subdirectory, "5.2 5.3", SUBDIRECTORIES)
+{
+    (void)fd;
+    exchange("dir/file", "sub");
+}
+
+ACTION(exchanging_within, "5.2 5.3", NOTE_WRITE)
+{
+    (void)fd;
+    exchange("dir/file", "dir/sub");
+    exchange("dir/spare", "dir/full");
+}
+#endif
+
 /* ---- 5.2 What is not the directory's ------------------------------------------------------------- */
 
 /* 5.2 Not writes to its files, nor anything else that becomes of them. */

@@ -113,6 +113,67 @@ TEST(written_after_it_was_deleted, "5.1 5.3 5.5")
     silent(kq);
 }
 
+/*
+ * 5.3 5.5 The last name to go is not the one that was opened. (Linux forgets its watch then, though the file is
+ * open.) What happens to the file after that is heard.
+ */
+static void opened_name_goes_first(int collected)
+{
+    int kq = queue(), fd = new_file("file", SIZE);
+    OK(link("file", "second"));
+    watch(kq, fd, CHANGES & ~NOTE_LINK, 0xfeed);
+    OK(unlink("file"));
+    if (collected)
+        silent(kq);
+    OK(unlink("second"));
+    if (collected) {
+        EXPECT_NOTES(kq, fd, NOTE_DELETE, 0xfeed);
+        OK(ftruncate(fd, SIZE + 1));
+        EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_EXTEND, 0xfeed);
+    } else {
+        OK(ftruncate(fd, SIZE + 1));
+        EXPECT_NOTES(kq, fd, NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND, 0xfeed);
+    }
+    silent(kq);
+    overwrite(fd);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE, 0xfeed);
+    OK(fchmod(fd, 0600));
+    EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 0xfeed);
+    silent(kq);
+    change(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 0, 0);
+}
+
+TEST(opened_name_goes_first, "5.3 5.5")
+{
+    opened_name_goes_first(1);
+}
+
+TEST(opened_name_goes_first_and_nothing_is_collected, "5.3 5.5 5.6")
+{
+    opened_name_goes_first(0);
+}
+
+/* 5.3 5.5 The same where another file is renamed over the last name, and of two knotes, one of READ. */
+TEST(opened_name_goes_and_another_is_replaced, "5.3 5.5 3.6")
+{
+    struct kevent ev[4];
+    int kq = queue(), fd = new_file("file", SIZE), other = OK(open("file", O_RDONLY));
+    OK(link("file", "second"));
+    take(other, SIZE);
+    watch(kq, fd, NOTE_DELETE | NOTE_WRITE, 1);
+    change(kq, other, EVFILT_READ, EV_ADD, 0, 0, 2);
+    OK(unlink("file"));
+    touch_file("another");
+    OK(rename("another", "second"));
+    EXPECT_NOTES(kq, fd, NOTE_DELETE, 1);
+    silent(kq);
+    OK(ftruncate(fd, SIZE + 2));
+    CHECK_EQ(collect(kq, ev, 4), 2);
+    EXPECT_EVENT(*find_event(ev, 2, fd, EVFILT_VNODE), fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE | NOTE_EXTEND, 0,
+                 1);
+    EXPECT_EVENT(*find_event(ev, 2, other, EVFILT_READ), other, EVFILT_READ, EV_ADD, 0, 2, 2);
+}
+
 #ifdef NOTE_OPEN
 /* 5.3 All of them on one knote, beside the notes of changes. */
 TEST(uses_and_changes_add_up, "5.1 5.3")

@@ -203,4 +203,99 @@ TEST(events_of_a_directory_add_up, "5.1 5.2 5.3")
     EXPECT_NOTES(kq, fd, NOTE_WRITE, 0xfeed);
 }
 
+/* 5.2 A file and its directory are watched: each has its own. */
+TEST(file_and_its_directory, "5.1 5.2 5.3")
+{
+    struct kevent ev[4];
+    int kq = queue(), fd = new_directory("dir"), file = new_file("dir/file", 10);
+    watch(kq, fd, DIRECTORY_NOTES, 1);
+    watch(kq, file, CHANGES & ~NOTE_LINK, 2);
+    append_to("dir/file", 1);
+    EXPECT_NOTES(kq, file, NOTE_WRITE | NOTE_EXTEND, 2);
+    OK(fchmod(file, 0600));
+    EXPECT_NOTES(kq, file, NOTE_ATTRIB, 2);
+    OK(fchmod(fd, 0700));
+    EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 1);
+    OK(rename("dir/file", "dir/other"));
+    CHECK_EQ(collect(kq, ev, 4), 2);
+    EXPECT_EVENT(*find_event(ev, 2, fd, EVFILT_VNODE), fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE, 0, 1);
+    EXPECT_EVENT(*find_event(ev, 2, file, EVFILT_VNODE), file, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_RENAME, 0, 2);
+    OK(unlink("dir/other"));
+    CHECK_EQ(collect(kq, ev, 4), 2);
+    EXPECT_EVENT(*find_event(ev, 2, fd, EVFILT_VNODE), fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE, 0, 1);
+    EXPECT_EVENT(*find_event(ev, 2, file, EVFILT_VNODE), file, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_DELETE, 0, 2);
+    silent(kq);
+}
+
+/* 5.2 Entries with the longest names, more than any buffer holds. */
+TEST(long_names, "5.2 5.3")
+{
+    enum { LENGTH = 250 };
+    char path[LENGTH + 16];
+    int kq = queue(), fd = new_directory("dir");
+    watch(kq, fd, DIRECTORY_NOTES, 1);
+    for (int i = 0; i < 200; i++) {
+        int used = snprintf(path, sizeof path, "dir/%03d", i);
+        memset(path + used, 'x', LENGTH - 3);
+        path[4 + LENGTH] = '\0';
+        touch_file(path);
+    }
+    EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
+    silent(kq);
+    OK(unlink(path));
+    EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
+    silent(kq);
+}
+
+struct renamer {
+    const char *names[2];
+    int fd;
+    int rounds;
+};
+
+/* Renames back and forth, and sets the mode of the directory at the end. */
+static void *rename_to_and_fro(void *argument)
+{
+    struct renamer *self = argument;
+    for (int i = 0; i < self->rounds; i++)
+        OK(rename(self->names[i % 2], self->names[1 - i % 2]));
+    OK(fchmod(self->fd, 0700));
+    return NULL;
+}
+
+/* 5.3 A subdirectory renamed inside is not NOTE_LINK, however often, and whenever that is collected. */
+static void renames_within(int while_collected)
+{
+    static char names[2][256];
+    struct thread thread;
+    struct kevent ev;
+    for (int i = 0; i < 2; i++) {
+        snprintf(names[i], sizeof names[i], "dir/%d", i);
+        memset(names[i] + 5, 'x', 190 + 10 * (size_t)i);
+    }
+    int kq = queue(), fd = new_directory("dir");
+    OK(mkdir(names[0], 0755));
+    struct renamer renamer = {{names[0], names[1]}, fd, 3000};
+    watch(kq, fd, NOTE_LINK | NOTE_ATTRIB, 1);
+    if (while_collected)
+        start(&thread, rename_to_and_fro, &renamer);
+    else
+        rename_to_and_fro(&renamer);
+    CHECK_EQ(collect(kq, &ev, 1), 1);
+    EXPECT_EVENT(ev, fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_ATTRIB, 0, 1);
+    if (while_collected)
+        join(&thread);
+    silent(kq);
+}
+
+TEST(renames_within_collected_afterwards, "5.3")
+{
+    renames_within(0);
+}
+
+TEST(renames_within_while_collected, "5.3")
+{
+    renames_within(1);
+}
+
 #endif
