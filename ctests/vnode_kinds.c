@@ -8,13 +8,10 @@
 #ifdef EVFILT_VNODE
 
 #ifdef __linux__
-#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #endif
@@ -296,140 +293,5 @@ TEST(write_only_descriptor, "5.5")
     EXPECT_NOTES(kq, fd, NOTE_LINK, 1);
     silent(kq);
 }
-
-/* ---- Permissions -------------------------------------------------------------------------------------- */
-
-#ifdef __linux__
-/* Goes on as a user without rights; the child of a case, since there is no way back. */
-static void drop_rights(void)
-{
-    enum { NOBODY = 65534 };
-    if (geteuid() == 0) {
-        OK(setresgid(NOBODY, NOBODY, NOBODY));
-        OK(setresuid(NOBODY, NOBODY, NOBODY));
-    }
-    CHECK_NE(geteuid(), 0);
-}
-
-/* 5.5 A program that gave its rights away watches what it may read; others may own it. */
-TEST(without_rights, "5.5")
-{
-    int kq = queue(), fd = new_file("file", SIZE), directory = new_directory("dir");
-    silent(kq);
-    drop_rights();
-    watch(kq, fd, NOTE_WRITE | NOTE_EXTEND, 1);
-    watch(kq, directory, NOTE_WRITE | NOTE_DELETE, 2);
-    overwrite(fd);
-    EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
-    put(fd, SIZE + 1);
-    EXPECT_NOTES(kq, fd, GROWTH, 1);
-    nothing(kq);
-    change(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 0, 0);
-    change(kq, directory, EVFILT_VNODE, EV_DELETE, 0, 0, 0);
-}
-
-/* 5.5 5.3 A file that may not be read is watched, or refused with an errno: never accepted and silent. */
-static void unreadable(unsigned fflags, int opened)
-{
-    int kq = queue(), writer = new_file("file", SIZE);
-    OK(fchmod(writer, 0200));
-    if (geteuid() == 0)
-        OK(fchown(writer, 65534, 65534));
-    int fd = OK(open("file", opened));
-    silent(kq);
-    drop_rights();
-    int error = change_errno(kq, fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, fflags, 0, 1);
-    if (error != 0) {
-        CHECK_EQ(error, EACCES);
-        CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 0, 0), ENOENT);
-        nothing(kq);
-        SKIP("a file that may not be read cannot be watched here (EACCES)");
-    }
-    put(writer, SIZE + 1);
-    EXPECT_NOTES(kq, fd, GROWTH, 1);
-    if (fflags & NOTE_ATTRIB) {
-        OK(fchmod(writer, 0));
-        EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 1);
-    }
-    unready(kq);
-    change(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 0, 0);
-    overwrite(writer);
-    nothing(kq);
-}
-
-TEST(unreadable_file, "5.5 5.3")
-{
-    unreadable(NOTE_WRITE | NOTE_ATTRIB, O_WRONLY);
-}
-
-TEST(unreadable_file_of_which_only_writes_are_wanted, "5.5 5.3")
-{
-    unreadable(NOTE_WRITE, O_WRONLY);
-}
-
-TEST(unreadable_path_descriptor, "5.5 5.3")
-{
-    unreadable(NOTE_WRITE | NOTE_ATTRIB, O_PATH);
-}
-
-/* 5.5 A descriptor that was opened while it might still be read. */
-TEST(file_made_unreadable, "5.5 5.3")
-{
-    unreadable(NOTE_WRITE | NOTE_ATTRIB, O_RDWR);
-}
-
-/* 5.5 A process that is not dumpable, as a daemon that gave up its rights is. */
-TEST(not_dumpable, "5.5")
-{
-    int kq = queue(), fd = new_file("file", SIZE);
-    OK(prctl(PR_SET_DUMPABLE, 0));
-    watch(kq, fd, NOTE_WRITE, 1);
-    overwrite(fd);
-    EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
-}
-
-/* 5.3 5.5 A directory whose parent may not be read: its removal is told, or NOTE_DELETE is refused; all else works. */
-TEST(unreadable_parent, "5.3 5.5")
-{
-    int kq = queue(), parent = new_directory("parent"), fd = new_directory("parent/dir");
-    OK(fchmod(parent, 0300));
-    if (geteuid() == 0) {
-        OK(fchown(parent, 65534, 65534));
-        OK(fchown(fd, 65534, 65534));
-    }
-    drop_rights();
-    watch(kq, fd, NOTE_WRITE | NOTE_ATTRIB, 1);
-    OK(fchmod(fd, 0700));
-    EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 1);
-    int error = change_errno(kq, fd, EVFILT_VNODE, EV_ADD, NOTE_DELETE | NOTE_ATTRIB, 0, 2);
-    if (error != 0) {
-        CHECK_EQ(error, EACCES);
-        OK(mkdirat(fd, "sub", 0700));
-        EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
-        SKIP("the removal of a directory whose parent may not be read cannot be seen here (EACCES)");
-    }
-    OK(unlinkat(parent, "dir", AT_REMOVEDIR));
-    EXPECT_NOTES(kq, fd, NOTE_DELETE, 2);
-    nothing(kq);
-}
-
-/* 5.3 5.5 No /proc: watched, or refused with an errno; never accepted and silent. */
-TEST(without_proc, "5.3 5.5")
-{
-    int kq = queue(), fd = new_file("file", SIZE);
-    if (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
-        || mount("none", "/proc", "tmpfs", 0, NULL) == -1)
-        SKIP("/proc cannot be hidden from this process");
-    int error = change_errno(kq, fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE, 0, 1);
-    if (error != 0) {
-        CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 0, 0), ENOENT);
-        nothing(kq);
-        SKIP("without /proc files cannot be watched here");
-    }
-    overwrite(fd);
-    EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
-    nothing(kq);
-}
-#endif
 
 #endif
