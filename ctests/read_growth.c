@@ -160,7 +160,7 @@ TEST(delete_with_pending_growth, "2.6 3.6")
 /* 10.5 poll, select and an outer kqueue hear of growth, and of nothing when it was read. */
 TEST(growth_makes_the_queue_readable, "10.5 3.6 3.8")
 {
-    int kq = queue(), outer = queue(), fd = file_at_its_end("file");
+    int outer = queue(), kq = queue(), fd = file_at_its_end("file");
     change(outer, kq, EVFILT_READ, EV_ADD, 0, 0, 1);
     change(kq, fd, EVFILT_READ, EV_ADD, 0, 0, 2);
     for (int round = 0; round < 3; round++) {

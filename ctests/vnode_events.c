@@ -174,6 +174,84 @@ TEST(opened_name_goes_and_another_is_replaced, "5.3 5.5 3.6")
     EXPECT_EVENT(*find_event(ev, 2, other, EVFILT_READ), other, EVFILT_READ, EV_ADD, 0, 2, 2);
 }
 
+/* 5.1 5.4 What changed before it was wanted is not taken for a change when something else happens. */
+static void earlier_changes_are_not_new(int kq, int other)
+{
+    int fd = new_file("file", SIZE);
+    if (other) /* keeps all of it watched */
+        watch(kq, OK(open("file", O_RDONLY)), NOTE_RENAME, 2);
+    watch(kq, fd, other ? 0 : NOTE_RENAME, 1);
+    append_to("file", 5);
+    OK(link("file", "second"));
+    silent(kq);
+    watch(kq, fd, CHANGES, 1);
+    overwrite(fd);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
+    OK(fchmod(fd, 0600));
+    EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 1);
+    watch(kq, fd, NOTE_ATTRIB, 1);
+    OK(ftruncate(fd, 1));
+    OK(unlink("second"));
+    silent(kq);
+    watch(kq, fd, CHANGES, 1);
+    overwrite(fd);
+    OK(fchmod(fd, 0640));
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_ATTRIB, 1);
+    watch(kq, fd, NOTE_ATTRIB, 1);
+    OK(unlink("file"));
+    silent(kq);
+    watch(kq, fd, CHANGES, 1);
+    OK(fchmod(fd, 0600));
+    EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 1);
+    silent(kq);
+}
+
+TEST(earlier_changes_are_not_new, "5.1 5.4")
+{
+    earlier_changes_are_not_new(queue(), 0);
+}
+
+TEST(earlier_changes_are_not_new_beside_another_knote, "5.1 5.4")
+{
+    earlier_changes_are_not_new(queue(), 1);
+}
+
+/* 5.2 5.4 Growth is growth since the last look, also where the shrinking before it was not wanted; and back. */
+TEST(growth_after_unwanted_shrinking, "5.2 5.4 5.6")
+{
+    int kq = queue(), fd = new_file("file", SIZE);
+    watch(kq, fd, NOTE_EXTEND, 1);
+    OK(ftruncate(fd, 2));
+    silent(kq);
+    append_to("file", 3);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_EXTEND, 1);
+    if (NOTE_TRUNCATE == 0)
+        return;
+    watch(kq, fd, NOTE_TRUNCATE, 1);
+    append_to("file", 10);
+    silent(kq);
+    OK(ftruncate(fd, 14));
+    EXPECT_NOTES(kq, fd, NOTE_TRUNCATE, 1);
+    silent(kq);
+}
+
+/* 5.2 Sizes are told apart beyond 32 bits. */
+TEST(sizes_beyond_32_bits, "5.2")
+{
+    int kq = queue(), fd = new_file("file", SIZE);
+    watch(kq, fd, CHANGES, 1);
+    if (ftruncate(fd, (INT64_C(1) << 32) + SIZE) == -1)
+        SKIP("no files beyond 4 GiB here");
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_EXTEND, 1);
+    OK(ftruncate(fd, (INT64_C(2) << 32) + SIZE - 1));
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_EXTEND, 1);
+    overwrite(fd);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
+    OK(ftruncate(fd, (INT64_C(1) << 32) + SIZE));
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_TRUNCATE, 1);
+    silent(kq);
+}
+
 #ifdef NOTE_OPEN
 /* 5.3 All of them on one knote, beside the notes of changes. */
 TEST(uses_and_changes_add_up, "5.1 5.3")

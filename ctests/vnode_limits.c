@@ -247,6 +247,73 @@ TEST(overflow_beside_read, "5.6 3.6")
     EXPECT_EVENT(*find_event(got.ev, got.n, fd, EVFILT_READ), fd, EVFILT_READ, EV_ADD, 0, 3, 1);
 }
 
+/* ---- 5.5 What is held ------------------------------------------------------------------------------------- */
+
+/* The number of inotify watches that the process holds, or -1 where the system does not tell. */
+static int watches_held(void)
+{
+    int count = 0;
+    for (int fd = 3; fd < 2000; fd++) {
+        char path[64], target[64] = "", line[512];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        if (readlink(path, target, sizeof target - 1) == -1 || strcmp(target, "anon_inode:inotify") != 0)
+            continue;
+        snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+        FILE *file = fopen(path, "re");
+        if (!file)
+            return -1;
+        while (fgets(line, sizeof line, file))
+            count += strncmp(line, "inotify wd:", 11) == 0;
+        fclose(file);
+    }
+    return count;
+}
+
+/* 5.5 A knote that has gone holds no watch, nor one on a parent that it was in, once its number is used again. */
+TEST(watches_are_given_back, "5.5 2.6 2.7 10.1")
+{
+    int kq = queue(), file = new_file("file", SIZE), directory, fd;
+    OK(close(new_directory("one")));
+    OK(close(new_directory("two")));
+    watch(kq, file, CHANGES, 1);
+    if (watches_held() <= 0)
+        SKIP("the system does not tell how many watches there are");
+    change(kq, file, EVFILT_VNODE, EV_DELETE, 0, 0, 0);
+    unready(kq);
+    CHECK_EQ(watches_held(), 0);
+    for (int round = 0; round < 10; round++) {
+        change(kq, file, EVFILT_VNODE, EV_ADD | EV_ONESHOT, NOTE_WRITE, 0, 1);
+        overwrite(file);
+        EXPECT_NEXT(kq, file, EVFILT_VNODE, EV_ADD | EV_ONESHOT, NOTE_WRITE, 0, 1);
+        fd = OK(open("file", O_RDONLY));
+        watch(kq, fd, NOTE_LINK, 2);
+        change(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, 2);
+        EXPECT_NEXT(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, SIZE, 2);
+        OK(close(fd));
+        directory = new_directory("one/dir");
+        watch(kq, directory, CHANGES & ~NOTE_LINK, 3);
+        for (int move = 0; move < 4; move++) {
+            OK(rename(move % 2 ? "two/dir" : "one/dir", move % 2 ? "one/dir" : "two/dir"));
+            EXPECT_NOTES(kq, directory, NOTE_RENAME, 3);
+            unready(kq);
+            CHECK_LE(watches_held(), 2);
+        }
+        OK(rmdir("one/dir"));
+        EXPECT_NOTES(kq, directory, NOTE_DELETE, 3);
+        if (round % 2)
+            change(kq, directory, EVFILT_VNODE, EV_DELETE, 0, 0, 0);
+        OK(close(directory));
+        unready(kq);
+        CHECK_EQ(watches_held(), 0);
+    }
+    watch(kq, file, CHANGES, 1);
+    OK(close(file));
+    CHECK_EQ(new_file("successor", SIZE), file);
+    watch(kq, file, NOTE_WRITE, 4);
+    unready(kq);
+    CHECK_EQ(watches_held(), 1);
+}
+
 /* ---- 5.5 Limits of the system ---------------------------------------------------------------------------- */
 
 /* Sets one of inotify's limits in a user namespace of the process's own. */

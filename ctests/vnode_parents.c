@@ -298,4 +298,27 @@ TEST(renames_within_while_collected, "5.3")
     renames_within(1);
 }
 
+/* 5.3 A tree is removed from its leaves up: each directory hears of its own end. */
+TEST(tree_is_removed, "5.3")
+{
+    enum { DEPTH = 6 };
+    struct kevent ev[DEPTH + 1];
+    int kq = queue(), fds[DEPTH];
+    char path[64] = "top";
+    for (int i = 0; i < DEPTH; i++) {
+        fds[i] = new_directory(path);
+        watch(kq, fds[i], NOTE_DELETE, i);
+        strcat(path, "/sub");
+    }
+    for (int i = DEPTH - 1; i >= 0; i--) {
+        *strrchr(path, '/') = '\0';
+        OK(rmdir(path));
+    }
+    CHECK_EQ(collect(kq, ev, DEPTH + 1), DEPTH);
+    for (int i = 0; i < DEPTH; i++)
+        EXPECT_EVENT(*find_event(ev, DEPTH, fds[i], EVFILT_VNODE), fds[i], EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_DELETE,
+                     0, i);
+    silent(kq);
+}
+
 #endif

@@ -24,7 +24,7 @@ static int selectable(int fd)
 /* 10.5 The queue polls readable exactly while there is something, and so do select and another kqueue say. */
 TEST(queue_polls_readable, "10.5 3.8")
 {
-    int kq = queue(), outer = queue(), fd = new_file("file", SIZE);
+    int outer = queue(), kq = queue(), fd = new_file("file", SIZE);
     change(outer, kq, EVFILT_READ, EV_ADD, 0, 0, 1);
     watch(kq, fd, NOTE_WRITE, 2);
     for (int round = 0; round < 5; round++) {
@@ -45,7 +45,7 @@ TEST(queue_polls_readable, "10.5 3.8")
 /* 10.5 A level event keeps it readable; deleting the knote ends that. */
 TEST(level_keeps_it_readable, "10.5 2.10")
 {
-    int kq = queue(), outer = queue(), fd = new_file("file", SIZE);
+    int outer = queue(), kq = queue(), fd = new_file("file", SIZE);
     change(outer, kq, EVFILT_READ, EV_ADD, 0, 0, 1);
     change(kq, fd, EVFILT_VNODE, EV_ADD, NOTE_WRITE, 0, 2);
     overwrite(fd);
@@ -135,6 +135,60 @@ TEST(discarded_events_do_not_spin, "10.5 5.4")
     OK(rmdir("dir"));
     unready(kq);
     sleeps(kq);
+}
+
+/* 1.4 A knote that is added, or enabled with an event kept, while a thread waits, wakes it. */
+TEST(knote_added_while_a_thread_waits, "1.4 2.5")
+{
+    struct waiter waiter = {.kq = queue()};
+    struct thread thread;
+    int fd = new_file("file", SIZE), directory = new_directory("dir");
+    start(&thread, wait_one, &waiter);
+    until_asleep(&thread);
+    watch(waiter.kq, fd, NOTE_WRITE, 1);
+    overwrite(fd);
+    join(&thread);
+    EXPECT_EVENT(waiter.ev, fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE, 0, 1);
+    change(waiter.kq, fd, EVFILT_VNODE, EV_DISABLE, 0, 0, 1);
+    start(&thread, wait_one, &waiter);
+    until_asleep(&thread);
+    overwrite(fd);
+    until_asleep(&thread);
+    change(waiter.kq, fd, EVFILT_VNODE, EV_ENABLE, 0, 0, 2);
+    join(&thread);
+    EXPECT_EVENT(waiter.ev, fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE, 0, 2);
+    start(&thread, wait_one, &waiter);
+    until_asleep(&thread);
+    watch(waiter.kq, directory, NOTE_DELETE, 3);
+    OK(rmdir("dir"));
+    join(&thread);
+    EXPECT_EVENT(waiter.ev, directory, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_DELETE, 0, 3);
+}
+
+static void *set_modes(void *argument)
+{
+    int fd = *(int *)argument;
+    for (int i = 0; i < 200; i++) {
+        OK(fchmod(fd, i % 2 ? 0600 : 0640));
+        overwrite(fd);
+    }
+    return NULL;
+}
+
+/* 1.4 5.4 Unwanted events do not cut a time-out short, nor end a wait. */
+TEST(unwanted_events_do_not_cut_a_time_out, "1.4 5.4")
+{
+    struct thread thread;
+    struct kevent ev;
+    struct timespec timeout = duration(100 * MILLISECOND);
+    int kq = queue(), fd = new_file("file", SIZE);
+    watch(kq, fd, NOTE_LINK | NOTE_EXTEND, 1);
+    start(&thread, set_modes, &fd);
+    int64_t before = now();
+    CHECK_EQ(kevent(kq, NULL, 0, &ev, 1, &timeout), 0);
+    CHECK_GE(now() - before, 100 * MILLISECOND);
+    join(&thread);
+    silent(kq);
 }
 
 struct writer {
