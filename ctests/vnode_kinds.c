@@ -201,6 +201,24 @@ TEST(memfd, "5.5 5.2 5.3")
     silent(kq);
 }
 
+/* 5.5 A file on another file system than the rest, with its watch beside theirs. */
+TEST(another_file_system, "5.5")
+{
+    int fd = open("/dev/shm", O_TMPFILE | O_RDWR, 0600);
+    if (fd == -1)
+        SKIP("nothing is mounted at /dev/shm");
+    int kq = queue(), file = new_file("file", SIZE);
+    watch(kq, fd, CHANGES, 1);
+    watch(kq, file, CHANGES, 2);
+    put(fd, SIZE);
+    EXPECT_NOTES(kq, fd, GROWTH, 1);
+    overwrite(file);
+    EXPECT_NOTES(kq, file, NOTE_WRITE, 2);
+    OK(fchmod(fd, 0640));
+    EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 1);
+    silent(kq);
+}
+
 /* 5.5 A file born without a name, which gets one by linkat(2). */
 TEST(file_born_without_a_name, "5.5 5.3")
 {

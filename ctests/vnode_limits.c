@@ -218,6 +218,42 @@ TEST(overflow_compares_directories, "5.6 5.3")
     silent(kq);
 }
 
+/* 5.6 5.3 A directory was moved when events were lost, and is removed from where it is then. */
+TEST(overflow_hides_a_move, "5.6 5.3")
+{
+    int kq = queue(), busy = busy_file(kq), fd = new_directory("dir");
+    OK(close(new_directory("elsewhere")));
+    watch(kq, fd, NOTE_DELETE, 1);
+    overflow(busy);
+    OK(rename("dir", "elsewhere/dir"));
+    CHECK_EQ(all_events(kq, busy).n, 1);
+    silent(kq);
+    OK(rmdir("elsewhere/dir"));
+    EXPECT_NOTES(kq, fd, NOTE_DELETE, 1);
+    silent(kq);
+}
+
+/* 5.6 5.5 The last name went when events were lost, and Linux forgot its watch: the file is still watched. */
+TEST(overflow_hides_the_end_of_a_watch, "5.6 5.5")
+{
+    int kq = queue(), busy = busy_file(kq), fd = new_file("file", SIZE);
+    OK(link("file", "second"));
+    watch(kq, fd, NOTE_DELETE | NOTE_WRITE, 1);
+    overflow(busy);
+    OK(unlink("file"));
+    OK(unlink("second"));
+    struct others got = all_events(kq, busy);
+    CHECK_EQ(got.n, 2);
+    EXPECT_EVENT_ANY(*find_event(got.ev, got.n, fd, EVFILT_VNODE), fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, 0, 0, 1,
+                     ANY_FFLAGS);
+    CHECK(find_event(got.ev, got.n, fd, EVFILT_VNODE)->fflags & NOTE_DELETE); /* NOTE_WRITE cannot be known */
+    silent(kq);
+    OK(ftruncate(fd, SIZE + 1));
+    EXPECT_NOTES(kq, fd, GROWTH, 1);
+    overwrite(fd);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
+}
+
 /* 5.6 5.4 A knote that is disabled meanwhile is compared too, and reports when it is enabled. */
 TEST(overflow_while_disabled, "5.6 5.4 2.5")
 {

@@ -154,6 +154,37 @@ TEST(child_outlives_the_parents_knote, "5.3 2.6")
     silent(kq);
 }
 
+/* 5.3 Moved below a parent that is watched itself, and removed from there; that parent's knote goes before. */
+TEST(moved_below_a_watched_parent, "5.2 5.3 2.6")
+{
+    struct kevent ev[4];
+    int kq = queue(), one = new_directory("one"), two = new_directory("two"), fd = new_directory("one/dir");
+    watch(kq, fd, NOTE_DELETE, 0xfeed);
+    watch(kq, two, NOTE_WRITE | NOTE_LINK, 2);
+    OK(rename("one/dir", "two/dir"));
+    EXPECT_NOTES(kq, two, NOTE_WRITE | NOTE_LINK, 2);
+    silent(kq);
+    touch_file("one/file");
+    silent(kq);
+    touch_file("two/file");
+    EXPECT_NOTES(kq, two, NOTE_WRITE, 2);
+    change(kq, two, EVFILT_VNODE, EV_DELETE, 0, 0, 0);
+    touch_file("two/other");
+    silent(kq);
+    watch(kq, two, NOTE_LINK, 3);
+    watch(kq, one, NOTE_WRITE | NOTE_LINK, 1);
+    OK(rename("two/dir", "one/dir"));
+    CHECK_EQ(collect(kq, ev, 4), 2);
+    EXPECT_EVENT(*find_event(ev, 2, two, EVFILT_VNODE), two, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_LINK, 0, 3);
+    EXPECT_EVENT(*find_event(ev, 2, one, EVFILT_VNODE), one, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE | NOTE_LINK, 0,
+                 1);
+    OK(close(two));
+    OK(close(one));
+    OK(rmdir("one/dir"));
+    EXPECT_NOTES(kq, fd, NOTE_DELETE, 0xfeed);
+    silent(kq);
+}
+
 /* 5.4 Removed where that was not wanted; then wanted: it is over, and not told any more. */
 TEST(unwanted_removal, "5.4 5.5")
 {
