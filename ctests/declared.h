@@ -11,3 +11,5 @@
 DECLARED("linux", "write_eof.unix_seqpacket_own_shutdown_is_eof", NO_SHUTDOWN)
 DECLARED("linux", "write_eof.unix_seqpacket_earlier_own_shutdown_is_eof", NO_SHUTDOWN)
 DECLARED("linux", "write_eof.unix_seqpacket_clear_reports_own_shutdown", NO_SHUTDOWN)
+
+DECLARED("linux", "vnode_files.setting_the_time_of_access", "that the time of access was set looks like a read")

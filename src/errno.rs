@@ -38,3 +38,8 @@ const NAMES: &[(c_int, &str)] = names![
 ];
 
 pub type Result<T> = core::result::Result<T, Errno>;
+
+/// A defect of ours is an error of the call, not the end of the caller: a panic becomes `EIO`.
+pub fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(core::panic::AssertUnwindSafe(body)).unwrap_or(Err(Errno(libc::EIO)))
+}

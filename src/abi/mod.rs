@@ -7,11 +7,11 @@ pub mod close;
 pub mod queue;
 pub mod signal;
 
-use crate::errno::Result;
+use crate::errno::{guarded, Result};
 use crate::platform::sys;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::panic::{catch_unwind, set_hook, take_hook, AssertUnwindSafe, PanicHookInfo};
+use std::panic::{set_hook, take_hook, PanicHookInfo};
 use std::sync::OnceLock;
 
 /// Runs the body of an exported function: errno for an `Err`, and for a panic, which must not reach C.
@@ -23,11 +23,6 @@ fn result_or_errno(body: impl FnOnce() -> Result<c_int>) -> c_int {
             -1
         }
     }
-}
-
-/// A defect of ours is an error of the call, not the end of the caller.
-fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(crate::errno::Errno(libc::EIO)))
 }
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send>;

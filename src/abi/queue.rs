@@ -1,7 +1,7 @@
 //! kqueue(2) and kevent(2).
 
-use super::{guarded, result_or_errno};
-use crate::errno::{Errno, Result};
+use super::result_or_errno;
+use crate::errno::{guarded, Errno, Result};
 use crate::event::{kevent, KQUEUE_CLOEXEC};
 use crate::kqueue::change::{Applied, Eventlist};
 use crate::kqueue::collect::{self, Wait};

@@ -137,6 +137,10 @@ impl Queue<'_> {
             let knote = self.knote(id);
             knote.sticky.insert(Sticky::ONESHOT);
             knote.state.insert(State::FORCED);
+            if knote.filter == Filter::Vnode {
+                // What has happened until now is its report.
+                self.drain_files();
+            }
             self.activate(id);
         } else if self.knote(id).is(State::FORCED) {
             self.activate(id);

@@ -15,7 +15,7 @@ use super::arming::place_of;
 use super::change::Eventlist;
 use super::knote::{Knote, KnoteId, State, Sticky, NIL};
 use super::{Queue, TICK};
-use crate::errno::{Errno, Result};
+use crate::errno::{guarded, Errno, Result};
 use crate::event::*;
 use crate::filter::Report;
 use crate::filter::{self, proc, Filter, POLLED_LANES};
@@ -80,81 +80,39 @@ fn collect_by<const N: usize>(
         Wait::No => Some(sys::timespec_of(0)),
         Wait::Forever => None,
     };
-    // This collection's turn, once it has looked under the lock.
-    let mut turn = None;
-    // How many events of the kernel's told nothing new.
-    let mut repeated = 0;
-    // How much of the room is kept for what processes have to say.
-    let mut kept = 0;
-    let half = out.room() / 2;
+    let mut collection = Collection { slot, turn: None, repeated: 0, kept: 0, half: out.room() / 2 };
     loop {
-        let mut kernel_first = false;
-        let mut short = None;
+        let mut look = Look::default();
         let late = slot.kernel().late_timer();
         if late.is_some() || slot.has_attention() {
-            let mut contents = slot.lock()?;
-            let mut queue = slot.queue(&mut contents);
-            queue.take_turn(&mut turn);
-            if let Some(clock) = late {
-                queue.expire(clock);
-            }
-            let kernel_can_tell = queue.kernel_can_tell() || slot.awaits_signals();
-            kernel_first = queue.begin(slot, out, kernel_can_tell, half);
-            kept = queue.contents.departures.len().min(half);
-            if queue.contents.without_clock && !queue.contents.lookouts.is_empty() {
-                short = timeout.is_none_or(is_long).then(|| sys::timespec_of(TICK));
-            }
-            if out.len() > 0 && !kernel_can_tell {
-                queue.take_wake(&mut buffer);
-            }
-            queue.finish(slot);
-            if out.room() == 0 || (out.len() > 0 && !kernel_can_tell) {
+            look = guarded(|| collection.look(late, &timeout, out, &mut buffer))?;
+            if look.is_over {
                 return Ok(());
             }
         }
         let at_once = Some(sys::timespec_of(0));
-        let patience = match &short {
-            _ if kernel_first || out.len() > 0 => &at_once,
+        let patience = match &look.short {
+            _ if look.kernel_first || out.len() > 0 => &at_once,
             None => &timeout,
             short => short,
         };
-        let room = out.room().saturating_sub(kept).clamp(1, N);
+        let room = out.room().saturating_sub(collection.kept).clamp(1, N);
         let events = wait_for_events(slot, sleep, &mut buffer, room, patience, cancel);
         if slot.is_closed() {
             return Err(Errno::EBADF);
         }
         let mut again = false;
         match events {
-            Ok([]) if !kernel_first => {}
+            Ok([]) if !look.kernel_first => {}
             Ok(events) => {
-                let mut contents = slot.lock()?;
-                let mut queue = slot.queue(&mut contents);
-                queue.take_turn(&mut turn);
-                let news = queue.process_all(slot, events, sleep, out, half);
-                kept = queue.contents.departures.len().min(half);
-                // What was armed anew reports once more. Behind a full batch there may be more; if all of it only said
-                // again what this collection has reported, the kernel goes on to the next, until it has said all of
-                // that once.
-                repeated += if news { 0 } else { events.len() };
-                let more = events.len() == room && repeated <= out.len() + PLACES;
-                again = core::mem::take(&mut queue.contents.rearmed) || more;
-                let stuck = queue.check_staleness(events.len() == room);
-                let goes_on = again && out.room() > kept && (out.len() > 0 || kept > 0);
-                if !goes_on {
-                    queue.report_departures(out);
-                }
-                queue.finish(slot);
-                let renewed = core::mem::take(&mut queue.contents.staleness.renewed);
-                drop(contents);
-                if renewed {
-                    slot.renewed();
-                }
-                if stuck {
+                let taken = guarded(|| collection.take_in(events, room, sleep, out))?;
+                if taken.stuck {
                     sys::nap(STUCK);
                 }
-                if goes_on {
+                if taken.goes_on {
                     continue;
                 }
+                again = taken.again;
             }
             Err(Errno::EINTR) if out.len() > 0 => {}
             Err(Errno::EINTR) => return Err(Errno::EINTR),
@@ -165,7 +123,7 @@ fn collect_by<const N: usize>(
         }
         match wait {
             // The ready list has not been looked at yet.
-            _ if kernel_first => {}
+            _ if look.kernel_first => {}
             // 10.5: a kevent() that returns 0 leaves nothing that polls readable.
             Wait::No if again => {}
             Wait::No => return Ok(()),
@@ -178,6 +136,95 @@ fn collect_by<const N: usize>(
                 timeout = Some(sys::timespec_of(deadline.saturating_sub(now)));
             }
         }
+    }
+}
+
+/// What a call of kevent() remembers between its looks under the lock.
+struct Collection {
+    slot: &'static Slot,
+    /// Its turn, once it has looked.
+    turn: Option<u32>,
+    /// How many events of the kernel's told nothing new.
+    repeated: usize,
+    /// How much of the room is kept for what processes have to say; at most half.
+    kept: usize,
+    half: usize,
+}
+
+/// What a look at the ready list came to.
+#[derive(Default)]
+struct Look {
+    /// The kernel is to be asked before it is reported.
+    kernel_first: bool,
+    /// The wait is to be shorter than the program's.
+    short: sys::Timeout,
+    /// There is no more to report, or no room.
+    is_over: bool,
+}
+
+/// What a batch of the kernel's came to.
+struct Taken {
+    /// There may be more to take in at once.
+    again: bool,
+    goes_on: bool,
+    /// An item is in the way that cannot be got rid of.
+    stuck: bool,
+}
+
+impl Collection {
+    fn look<const N: usize>(
+        &mut self,
+        late: Option<Clock>,
+        timeout: &sys::Timeout,
+        out: &mut impl Eventlist,
+        buffer: &mut Buffer<N>,
+    ) -> Result<Look> {
+        let mut contents = self.slot.lock()?;
+        let mut queue = self.slot.queue(&mut contents);
+        queue.take_turn(&mut self.turn);
+        if let Some(clock) = late {
+            queue.expire(clock);
+        }
+        let kernel_can_tell = queue.kernel_can_tell() || self.slot.awaits_signals();
+        let mut look =
+            Look { kernel_first: queue.begin(self.slot, out, kernel_can_tell, self.half), ..Look::default() };
+        self.kept = queue.contents.departures.len().min(self.half);
+        if queue.contents.without_clock && !queue.contents.lookouts.is_empty() {
+            look.short = timeout.is_none_or(is_long).then(|| sys::timespec_of(TICK));
+        }
+        if out.len() > 0 && !kernel_can_tell {
+            queue.take_wake(buffer);
+        }
+        queue.finish(self.slot);
+        look.is_over = out.room() == 0 || (out.len() > 0 && !kernel_can_tell);
+        Ok(look)
+    }
+
+    fn take_in(&mut self, events: &[Event], room: usize, sleep: &Sleep, out: &mut impl Eventlist) -> Result<Taken> {
+        let slot = self.slot;
+        let mut contents = slot.lock()?;
+        let mut queue = slot.queue(&mut contents);
+        queue.take_turn(&mut self.turn);
+        let news = queue.process_all(slot, events, sleep, out, self.half);
+        self.kept = queue.contents.departures.len().min(self.half);
+        // What was armed anew reports once more. Behind a full batch there may be more; if all of it only said
+        // again what this collection has reported, the kernel goes on to the next, until it has said all of
+        // that once.
+        self.repeated += if news { 0 } else { events.len() };
+        let full = events.len() == room;
+        let again = core::mem::take(&mut queue.contents.rearmed) || (full && self.repeated <= out.len() + PLACES);
+        let stuck = queue.check_staleness(full);
+        let goes_on = again && out.room() > self.kept && (out.len() > 0 || self.kept > 0);
+        if !goes_on {
+            queue.report_departures(out);
+        }
+        queue.finish(slot);
+        let renewed = core::mem::take(&mut queue.contents.staleness.renewed);
+        drop(contents);
+        if renewed {
+            slot.renewed();
+        }
+        Ok(Taken { again, goes_on, stuck })
     }
 }
 

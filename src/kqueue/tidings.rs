@@ -9,7 +9,10 @@ use super::watches::{Role, WatchId};
 use super::Queue;
 use crate::event::{NOTE_EXTEND, NOTE_LINK, NOTE_RENAME, NOTE_WRITE};
 use crate::filter::vnode;
-use crate::platform::{self, descriptors, FileEvent, FileState, Watched};
+use crate::platform::{self, descriptors, front, sys, FileEvent, FileState, Watched};
+
+/// How often the other half of a rename is looked for.
+const HALVES: u32 = 32;
 
 /// Entries that have left a directory, to where nobody has told yet.
 #[derive(Default)]
@@ -63,14 +66,18 @@ impl Queue<'_> {
         self.contents.watches.turn = self.contents.turn;
         let mut departures = Departures::default();
         kernel.file_events(|event| self.file_event(event, &mut departures));
-        for _ in 0..4 {
-            // The halves of a rename are queued one right after the other.
-            if departures.0.iter().any(|place| place.is_some()) {
-                kernel.file_events(|event| self.file_event(event, &mut departures));
+        // The halves of a rename are queued one right after the other; the thread that renames may be just between.
+        for turn in 0..HALVES {
+            if departures.0.iter().all(|place| place.is_none()) {
+                break;
             }
+            if turn > 0 {
+                sys::give_way(turn > HALVES / 2);
+            }
+            kernel.file_events(|event| self.file_event(event, &mut departures));
         }
         for departure in departures.0.into_iter().flatten() {
-            self.moved_out(departure);
+            self.left(departure);
         }
     }
 
@@ -118,6 +125,16 @@ impl Queue<'_> {
         }
     }
 
+    /// Nobody has told where the entry went. Of a subdirectory the count of them says more, where there is one.
+    fn left(&mut self, departure: Departure) {
+        let Some(watch) = self.contents.watches.find(departure.wd) else { return };
+        let counts = self.contents.watches.watch(watch).seen.is_some_and(|seen| seen.links > 1);
+        if departure.directory && counts && self.wants_links(watch) && !self.links_changed(watch) {
+            return;
+        }
+        self.moved_out(departure);
+    }
+
     fn moved_out(&mut self, departure: Departure) -> bool {
         match self.contents.watches.find(departure.wd) {
             Some(watch) => self.moved(watch, departure.directory),
@@ -138,18 +155,21 @@ impl Queue<'_> {
     /// Has a directory another number of subdirectories than when this was asked last, as far as anybody wants to know
     /// and its file system counts?
     fn links_changed(&mut self, watch: WatchId) -> bool {
+        let counted = if self.wants_links(watch) { self.state_of(watch, false) } else { None };
+        let Some(now) = counted.filter(|now| now.links > 1) else { return false };
+        match &mut self.contents.watches.watch(watch).seen {
+            Some(seen) => core::mem::replace(&mut seen.links, now.links) != now.links,
+            None => false,
+        }
+    }
+
+    fn wants_links(&mut self, watch: WatchId) -> bool {
         let mut wanted = false;
         let mut members = self.contents.watches.members(watch);
         while let Some((_, member)) = members.next(&self.contents.watches) {
             wanted |= member.role == Role::Vnode && self.contents.knotes[member.knote].fflags & NOTE_LINK != 0;
         }
-        let Some(now) = wanted.then(|| self.state_of(watch, false)).flatten().filter(|now| now.links > 1) else {
-            return false;
-        };
-        match &mut self.contents.watches.watch(watch).seen {
-            Some(seen) => core::mem::replace(&mut seen.links, now.links) != now.links,
-            None => false,
-        }
+        wanted
     }
 
     /// A directory in the watched one was removed: one of the members', perhaps.
@@ -309,6 +329,7 @@ impl Queue<'_> {
     pub fn compare_all(&mut self) {
         let mut watch = 0;
         while let Some(found) = self.contents.watches.from(watch) {
+            self.renew_watch(found);
             self.file_grew(found);
             self.compare(found, true);
             self.follow(found);
@@ -316,18 +337,49 @@ impl Queue<'_> {
         }
     }
 
-    /// The kernel's watch ended with its file: whoever was open on it is closed.
+    /// That the kernel's watch ended may be among what was lost.
+    fn renew_watch(&mut self, watch: WatchId) {
+        let mut members = self.contents.watches.members(watch);
+        while let Some((m, _)) = members.next(&self.contents.watches) {
+            if self.contents.watches.watch(watch).wd >= 0 {
+                let _ = self.watch_again(watch, m);
+            }
+        }
+    }
+
+    /// The kernel's watch ended with its file: whoever was open on it is closed. But Linux ends it, too, when the name
+    /// that the file was opened by is gone and then the last name goes.
     fn watch_gone(&mut self, wd: i32) {
         let Some(watch) = self.contents.watches.find(wd) else { return };
         self.contents.watches.number(watch, -1);
+        self.contents.watches.watch(watch).armed = Watched::empty();
         let mut members = self.contents.watches.members(watch);
-        while let Some((_, member)) = members.next(&self.contents.watches) {
+        while let Some((m, member)) = members.next(&self.contents.watches) {
             let fd = self.contents.knotes[member.knote].fd();
-            if let Some(node) = self.contents.nodes.get(fd).filter(|_| member.role != Role::Parent) {
-                // Another file may have the same inode number by now.
-                node.identity = u32::MAX;
-                self.contents.watches.suspect(fd);
+            if member.role != Role::Parent && !self.is_still_open(fd) {
+                if let Some(node) = self.contents.nodes.get(fd) {
+                    // Another file may have the same inode number by now.
+                    node.identity = u32::MAX;
+                    self.contents.watches.suspect(fd);
+                }
+            } else if self.watch_again(watch, m).is_err() {
+                self.contents.knotes[member.knote].state.insert(State::TICK);
+                self.look_out(member.knote);
             }
         }
+        self.file_grew(watch);
+        self.compare(watch, false);
+    }
+
+    /// Is the number still open on the file whose watch has ended? Where nobody tells of a close that is so if the file
+    /// has no name left, which another one with its inode number would have.
+    fn is_still_open(&mut self, fd: i32) -> bool {
+        let Some(node) = self.contents.nodes.get(fd) else { return false };
+        platform::identity(fd) == Some(node.identity)
+            && if front::is_in_front() {
+                descriptors::trusted(fd, node.generation)
+            } else {
+                platform::file_state(fd).is_ok_and(|state| state.links == 0)
+            }
     }
 }

@@ -8,7 +8,7 @@
 use super::knote::{KnoteId, State, NIL};
 use super::watches::{Member, MemberId, Role, WatchId};
 use super::Queue;
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use crate::filter::{vnode, Filter};
 use crate::platform::{self, descriptors, FileState, Watched, Whose};
 
@@ -208,21 +208,29 @@ impl Queue<'_> {
             self.contents.watches.watch(watch).armed = Watched::empty();
             let mut members = self.contents.watches.members(watch);
             while let Some((m, member)) = members.next(&self.contents.watches) {
-                let what = self.wants(m, true);
-                let fd = self.contents.knotes[member.knote].fd();
-                match self.kernel.watch_file(self.slot, fd, whose(member.role), what, false) {
-                    Ok(wd) if self.contents.watches.find(wd).is_none_or(|known| known == watch) => {
-                        self.contents.watches.number(watch, wd);
-                        self.contents.watches.watch(watch).armed |= what;
-                    }
-                    _ => {
-                        self.contents.knotes[member.knote].state.insert(State::TICK);
-                        self.contents.watches.suspect(fd);
-                    }
+                if self.watch_again(watch, m).is_err() {
+                    let fd = self.contents.knotes[member.knote].fd();
+                    self.contents.knotes[member.knote].state.insert(State::TICK);
+                    self.contents.watches.suspect(fd);
                 }
             }
         }
         self.compare_all();
+    }
+
+    /// Has the kernel watch a member's file again, for a watch that has lost its number.
+    pub fn watch_again(&mut self, watch: WatchId, m: MemberId) -> Result<()> {
+        let what = self.wants(m, true);
+        let Member { knote, role, .. } = *self.contents.watches.member(m);
+        let fd = self.contents.knotes[knote].fd();
+        let wd = self.kernel.watch_file(self.slot, fd, whose(role), what, false)?;
+        if self.contents.watches.find(wd).is_some_and(|known| known != watch) {
+            // The descriptor is another file's, which has a watch.
+            return Err(Errno::EBADF);
+        }
+        self.contents.watches.number(watch, wd);
+        self.contents.watches.watch(watch).armed |= what;
+        Ok(())
     }
 }
 

@@ -248,13 +248,17 @@ pub fn wait_a_moment(milliseconds: u32, done: impl Fn() -> bool) {
         if done() {
             return;
         }
-        if turn < TURNS {
-            // SAFETY: no preconditions.
-            unsafe { libc::sched_yield() };
-        } else {
-            nap(50_000);
-        }
+        give_way(turn >= TURNS);
     }
+}
+
+/// Lets other threads run; `long`: those that wait for a processor, too.
+pub fn give_way(long: bool) {
+    if long {
+        return nap(50_000);
+    }
+    // SAFETY: no preconditions.
+    unsafe { libc::sched_yield() };
 }
 
 pub fn nap(nanoseconds: u64) {
