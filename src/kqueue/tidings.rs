@@ -16,7 +16,11 @@ const HALVES: u32 = 32;
 
 /// Entries that have left a directory, to where nobody has told yet.
 #[derive(Default)]
-struct Departures([Option<Departure>; 8]);
+struct Departures {
+    places: [Option<Departure>; 8],
+    /// The event that came last was one.
+    last: u32,
+}
 
 #[derive(Clone, Copy)]
 struct Departure {
@@ -27,19 +31,19 @@ struct Departure {
 
 impl Departures {
     fn take(&mut self, cookie: u32) -> Option<Departure> {
-        let place = self.0.iter_mut().find(|place| place.is_some_and(|departure| departure.cookie == cookie))?;
+        let place = self.places.iter_mut().find(|place| place.is_some_and(|departure| departure.cookie == cookie))?;
         place.take()
     }
 
     /// Keeps one; the oldest where there is no room.
     fn keep(&mut self, departure: Departure) -> Option<Departure> {
-        if let Some(place) = self.0.iter_mut().find(|place| place.is_none()) {
+        if let Some(place) = self.places.iter_mut().find(|place| place.is_none()) {
             *place = Some(departure);
             return None;
         }
-        let oldest = self.0[0].take();
-        self.0.rotate_left(1);
-        self.0[7] = Some(departure);
+        let oldest = self.places[0].take();
+        self.places.rotate_left(1);
+        self.places[7] = Some(departure);
         oldest
     }
 }
@@ -68,7 +72,7 @@ impl Queue<'_> {
         kernel.file_events(|event| self.file_event(event, &mut departures));
         // The halves of a rename are queued one right after the other; the thread that renames may be just between.
         for turn in 0..HALVES {
-            if departures.0.iter().all(|place| place.is_none()) {
+            if departures.places.iter().all(|place| place.is_none()) {
                 break;
             }
             if turn > 0 {
@@ -76,9 +80,13 @@ impl Queue<'_> {
             }
             kernel.file_events(|event| self.file_event(event, &mut departures));
         }
-        for departure in departures.0.into_iter().flatten() {
-            self.left(departure);
+        let last = departures.last;
+        for departure in departures.places.into_iter().flatten() {
+            if departure.cookie != last || self.has_left(departure) {
+                self.moved_out(departure);
+            }
         }
+        self.contents.watches.half = last;
     }
 
     fn file_event(&mut self, event: FileEvent, departures: &mut Departures) {
@@ -87,6 +95,7 @@ impl Queue<'_> {
             FileEvent::Lost => return self.compare_all(),
             FileEvent::Gone { watch } => return self.watch_gone(watch),
         };
+        departures.last = if named && what.contains(Watched::ENTRY_LEFT) { cookie } else { 0 };
         let Some(watch) = self.contents.watches.find(wd) else { return };
         let mut news = false;
         if named {
@@ -99,7 +108,10 @@ impl Queue<'_> {
                 news |= oldest.is_some_and(|oldest| self.moved_out(oldest));
             } else if what.contains(Watched::ENTRY_CAME) {
                 let departure = departures.take(cookie);
-                if departure.is_none_or(|departure| departure.wd != wd) {
+                let half = cookie == core::mem::replace(&mut self.contents.watches.half, 0);
+                if half && departure.is_none() {
+                    // `has_left` has judged it.
+                } else if departure.is_none_or(|departure| departure.wd != wd) {
                     news |= self.moved(watch, directory);
                     news |= departure.is_some_and(|departure| self.moved_out(departure));
                 } else if directory && self.links_changed(watch) {
@@ -125,14 +137,12 @@ impl Queue<'_> {
         }
     }
 
-    /// Nobody has told where the entry went. Of a subdirectory the count of them says more, where there is one.
-    fn left(&mut self, departure: Departure) {
-        let Some(watch) = self.contents.watches.find(departure.wd) else { return };
+    /// Has a subdirectory gone to where nobody watches? Or is the other half of its rename still to come? The count of
+    /// subdirectories knows, where there is one.
+    fn has_left(&mut self, departure: Departure) -> bool {
+        let Some(watch) = self.contents.watches.find(departure.wd) else { return false };
         let counts = self.contents.watches.watch(watch).seen.is_some_and(|seen| seen.links > 1);
-        if departure.directory && counts && self.wants_links(watch) && !self.links_changed(watch) {
-            return;
-        }
-        self.moved_out(departure);
+        !(departure.directory && counts && self.wants_links(watch)) || self.links_changed(watch)
     }
 
     fn moved_out(&mut self, departure: Departure) -> bool {
@@ -155,8 +165,16 @@ impl Queue<'_> {
     /// Has a directory another number of subdirectories than when this was asked last, as far as anybody wants to know
     /// and its file system counts?
     fn links_changed(&mut self, watch: WatchId) -> bool {
-        let counted = if self.wants_links(watch) { self.state_of(watch, false) } else { None };
-        let Some(now) = counted.filter(|now| now.links > 1) else { return false };
+        if !self.wants_links(watch) {
+            return false;
+        }
+        let before = self.contents.watches.watch(watch).seen.map_or(0, |seen| seen.links);
+        let mut now = self.state_of(watch, false);
+        if now.is_some_and(|now| now.links != before) {
+            // Some file systems count down and up again for a rename inside.
+            now = self.state_of(watch, false);
+        }
+        let Some(now) = now.filter(|now| now.links > 1) else { return false };
         match &mut self.contents.watches.watch(watch).seen {
             Some(seen) => core::mem::replace(&mut seen.links, now.links) != now.links,
             None => false,

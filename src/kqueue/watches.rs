@@ -122,6 +122,8 @@ pub struct Watches {
     pub drain: u32,
     /// The collection that drained it last.
     pub turn: u32,
+    /// The rename of which only the first half had come when the queue was drained last; 0: none.
+    pub half: u32,
     /// Nobody has just widened a watch and counts on that: events that are news to nobody may narrow it.
     pub calming: bool,
     /// Descriptors that seem to have been closed, to be asked about when no knote is in hand.
@@ -140,6 +142,7 @@ impl Watches {
             members: Pool::new(),
             drain: 0,
             turn: 0,
+            half: 0,
             calming: false,
             suspects: Vec::new(),
         }
