@@ -9,6 +9,7 @@
 #include "supervise.h"
 #include "sockets.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -143,6 +144,8 @@ static int act_change(struct bench *bench)
 static void apply(struct bench *bench)
 {
     int error = act_change(bench);
+    if (error != 0 && bench->refused)
+        bench->refused(bench, error);
     if (error == EOPNOTSUPP)
         SKIP("the system does not tell of this");
     CHECK_EQ(error, 0);
@@ -152,6 +155,16 @@ static int act_wait(struct bench *bench)
 {
     bench->count = kevent(bench->kq, NULL, 0, bench->got, 8, &bench->timeout);
     return bench->count == -1 ? errno : bench->count == 0 ? NOTHING_CAME : 0;
+}
+
+/* One more event on the queue. */
+static void also(struct bench *bench, uintptr_t ident, short filter, unsigned short flags, unsigned fflags,
+                 intptr_t data)
+{
+    struct kevent change = bench->change;
+    CHANGE(bench, ident, filter, flags, fflags, data, 9);
+    apply(bench);
+    bench->change = change;
 }
 
 /* What was collected is the change's event. */
@@ -166,6 +179,15 @@ static void works_comes(struct bench *bench)
 }
 
 /* ---- kqueue() ----------------------------------------------------------------------------------- */
+
+/* What the test asks of the system for itself is not refused. */
+static void need(struct bench *bench, unsigned descriptors)
+{
+    leave_library();
+    need_descriptors(descriptors);
+    if (bench->refused)
+        enter_library();
+}
 
 static void prepare_nothing(struct bench *bench)
 {
@@ -195,15 +217,20 @@ static int act_kqueue1(struct bench *bench)
 
 static void works_kqueue(struct bench *bench)
 {
-    change(bench->spare, 1, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_TRIGGER, 0, 0);
-    comes(bench->spare, 1, EVFILT_USER);
+    int fds[2];
+    pipe_pair(fds);
+    put(fds[1], 1);
+    change(bench->spare, fds[0], EVFILT_READ, EV_ADD | EV_ONESHOT, 0, 0, 0);
+    comes(bench->spare, fds[0], EVFILT_READ);
+    close_one(&fds[0]);
+    close_one(&fds[1]);
     close_one(&bench->spare);
 }
 
 /* The slots of queues come in chunks of 32: the next kqueue() makes one. */
 static void prepare_many_queues(struct bench *bench)
 {
-    need_descriptors(1024);
+    need(bench, 1024);
     for (int i = 0; i < 30; i++)
         CHECK_LE(bench->many[i] = queue(), 400);
     bench->has_many = 1;
@@ -228,7 +255,7 @@ static void works_read(struct bench *bench)
 static void prepare_high(struct bench *bench)
 {
     int fds[2];
-    need_descriptors(20000);
+    need(bench, 20000);
     socket_pair(fds);
     bench->fds[0] = OK(fcntl(fds[0], F_DUPFD, 17000));
     bench->fds[1] = fds[1];
@@ -373,7 +400,10 @@ static void works_forks(struct bench *bench)
 static void prepare_descriptor(struct bench *bench)
 {
     prepare_process(bench);
+    leave_library();
     bench->spare = (int)syscall(SYS_pidfd_open, bench->child, 0);
+    if (bench->refused)
+        enter_library();
     if (bench->spare == -1)
         SKIP("no pidfds");
     CHANGE(bench, bench->spare, EVFILT_PROCDESC, EV_ADD, NOTE_EXIT, 0, 9);
@@ -713,7 +743,7 @@ static void prepare_wait_blocked_signal(struct bench *bench)
 
 static void prepare_wait_one_blocked_signal(struct bench *bench)
 {
-    change(bench->kq, SIGHUP, EVFILT_SIGNAL, EV_ADD, 0, 0, 9);
+    also(bench, SIGHUP, EVFILT_SIGNAL, EV_ADD, 0, 0);
     prepare_wait_blocked_signal(bench);
 }
 
@@ -789,6 +819,11 @@ static void works_nothing(struct bench *bench)
     CHECK_EQ(bench->count, 0);
 }
 
+static void on_signal(int signo)
+{
+    (void)signo;
+}
+
 /* ---- Ends --------------------------------------------------------------------------------------- */
 
 static int closed(int result)
@@ -801,9 +836,9 @@ static void prepare_full(struct bench *bench)
     int error;
     prepare_second_mode(bench);
     apply(bench);
-    change(bench->kq, NEW, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 9);
-    change(bench->kq, NEW, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_SECONDS, 3600, 9);
-    change(bench->kq, NEW_SIGNAL, EVFILT_SIGNAL, EV_ADD, 0, 0, 9);
+    also(bench, NEW, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0);
+    also(bench, NEW, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_SECONDS, 3600);
+    also(bench, NEW_SIGNAL, EVFILT_SIGNAL, EV_ADD, 0, 0);
     bench->file = OK(open("file", O_RDWR | O_CREAT | O_TRUNC, 0600));
     change(bench->kq, bench->file, EVFILT_READ, EV_ADD, 0, 0, 9);
     bench->child = obedient_child(bench->orders);
@@ -904,6 +939,45 @@ static int act_fclose(struct bench *bench)
     return closed(fclose(stream));
 }
 
+/* The new file takes the number over. */
+static int act_freopen(struct bench *bench)
+{
+    (void)bench;
+    return freopen("/dev/null", "r", stream) ? 0 : errno;
+}
+
+static void works_reopened(struct bench *bench)
+{
+    CHECK_EQ(change_errno(bench->kq, fileno(stream), EVFILT_READ, EV_DELETE, 0, 0, 0), ENOENT);
+    nothing(bench->kq);
+    OK(fclose(stream));
+    bench->fds[0] = -1;
+}
+
+static DIR *directory;
+
+static void prepare_closedir(struct bench *bench)
+{
+    (void)bench;
+    leave_library();
+    directory = opendir(".");
+    CHECK(directory != NULL);
+    if (bench->refused)
+        enter_library();
+}
+
+static int act_closedir(struct bench *bench)
+{
+    (void)bench;
+    return closed(closedir(directory));
+}
+
+static int act_signal(struct bench *bench)
+{
+    (void)bench;
+    return signal(NEW_SIGNAL, on_signal) == SIG_ERR ? errno : 0;
+}
+
 /* A duplicate of a queue that the library has not met. */
 static void prepare_duplicate(struct bench *bench)
 {
@@ -935,11 +1009,6 @@ static int act_init(struct bench *bench)
     return libkqueue_init() == 0 ? 0 : errno;
 }
 
-static void on_signal(int signo)
-{
-    (void)signo;
-}
-
 static int act_sigaction(struct bench *bench)
 {
     struct sigaction action;
@@ -967,6 +1036,8 @@ static int act_fork(struct bench *bench)
     bench->child = fork();
     if (bench->child == 0) {
         leave_library();
+        if (bench->recover)
+            bench->recover();
         works_kqueue((struct bench[]){{.spare = queue()}});
         _exit(is_open(bench->kq) ? 9 : 0);
     }
@@ -982,12 +1053,9 @@ static void works_forked(struct bench *bench)
 
 static void prepare_fork(struct bench *bench)
 {
-    prepare_process(bench);
+    prepare_second_mode(bench);
     apply(bench);
-    close_one(&bench->orders[0]);
-    close_one(&bench->orders[1]);
-    waitpid(bench->child, NULL, 0);
-    works_zombie(bench);
+    comes(bench->kq, bench->fds[0], EVFILT_WRITE);
     prepare_user(bench);
     apply(bench);
 }
@@ -1077,11 +1145,14 @@ const struct operation operations[] = {
     {"close_watched", prepare_close_watched, act_close_watched, works_closed, ONCE},
     {"close_range", prepare_close_watched, act_close_range, works_closed, ONCE},
     {"fclose", prepare_fclose, act_fclose, works_closed, ONCE},
+    {"freopen", prepare_fclose, act_freopen, works_reopened, ONCE},
+    {"closedir", prepare_closedir, act_closedir, prepare_nothing, ONCE},
     {"dup2_over_watched", prepare_replace, act_dup2, works_replaced, 0},
     {"dup3_over_watched", prepare_replace, act_dup3, works_replaced, 0},
     {"dup2_over_helper", prepare_replace_helper, act_dup2, works_user, 0},
     {"duplicate", prepare_duplicate, act_duplicate, works_user, 0},
     {"sigaction", prepare_caught, act_sigaction, works_signal, 0},
+    {"signal", prepare_caught, act_signal, works_signal, 0},
     {"handler", prepare_caught, act_raise, works_comes, 0},
     {"fork", prepare_fork, act_fork, works_forked, FORKS},
 };

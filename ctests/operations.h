@@ -24,6 +24,10 @@ struct bench {
     int spare;
     pid_t child;
     int orders[2]; /* to the child */
+    /* Where it is not NULL: what is done when a change is refused that the act needs. */
+    void (*refused)(struct bench *, int error);
+    /* Where it is not NULL: ends the fault in a child that the act makes. */
+    void (*recover)(void);
     int many[30];
     int has_many;
     struct kevent change;

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
@@ -35,6 +36,26 @@ static struct {
     atomic_int listener;
 } supervisor;
 
+/* Caller and supervisor share their memory; a child's is a copy at the same addresses. */
+static int is_in_proc(const struct call *call)
+{
+    switch (call->number) {
+#ifdef SYS_open
+    case SYS_open:
+    case SYS_readlink:
+    case SYS_stat:
+        return strncmp((const char *)(uintptr_t)call->arguments[0], "/proc/", 6) == 0;
+#endif
+    case SYS_openat:
+    case SYS_newfstatat:
+    case SYS_readlinkat:
+    case SYS_inotify_add_watch:
+        return strncmp((const char *)(uintptr_t)call->arguments[1], "/proc/", 6) == 0;
+    default:
+        return 0;
+    }
+}
+
 static int64_t decide(const struct seccomp_notif *request)
 {
     struct call call = {.number = request->data.nr, .is_child = (pid_t)request->pid != supervisor.thread};
@@ -43,6 +64,9 @@ static int64_t decide(const struct seccomp_notif *request)
     /* A child that a case has made before runs at the same time. */
     if (!atomic_load(&supervisor.inside) || (call.is_child && !supervisor.children))
         return GOES_ON;
+    if (call.number == SYS_bind)
+        call.family = ((const struct sockaddr *)(uintptr_t)call.arguments[1])->sa_family;
+    call.in_proc = is_in_proc(&call);
     int index = atomic_fetch_add(&supervisor.count, 1);
     if (index < MOST_CALLS)
         supervisor.calls[index] = call;

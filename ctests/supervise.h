@@ -19,6 +19,8 @@
 struct call {
     int number;
     int is_child; /* the caller is a child of the thread's, made by fork */
+    int in_proc; /* it is about a path in /proc */
+    int family;  /* of bind()'s address */
     uint64_t arguments[6];
 };
 
