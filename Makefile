@@ -5,6 +5,7 @@
 #   make uninstall          remove what install placed, given the same variables
 #   make demo               show kqueue at work, in a few seconds
 #   make check              the tests: Rust and C; the last line counts them
+#   make check-full         what takes longer: every fault with every errno, and whether all system calls are known
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make clean
 #
@@ -97,6 +98,9 @@ demo: stage
 check: stage
 	@CARGO='$(CARGO)' CARGOFLAGS='$(FEATURES) $(CARGOFLAGS)' MAKE='$(MAKE)' STAGE='$(STAGE)' tests/check.sh
 
+check-full: stage
+	tests/faults/full.sh $(STAGE)
+
 check-libevent: stage
 	tests/libevent/run.sh $(STAGE)
 
@@ -106,4 +110,4 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-libevent clean force
+.PHONY: all install uninstall stage demo check check-full check-libevent clean force

@@ -6,7 +6,8 @@
  *
  * FAULT(call, use, errors, outcome)
  *
- * call, use        the system call; where the use is not ANY, calls whose first argument is FIRST(value), whose second is USE(value)
+ * call, use        the system call; where the use is not ANY, calls whose first argument is FIRST(value), whose
+ *                  second is USE(value)
  * errors           what it fails with, one after the other; NONE: it cannot fail, given what the library gives it
  * outcome          what may come of it:
  *   GIVEN          kevent() or whatever was called fails with that very errno
@@ -103,6 +104,10 @@ FAULT(rt_sigpending, ANY, NONE, WORKS)
 FAULT(getpid, ANY, NONE, WORKS)
 FAULT(gettid, ANY, NONE, WORKS)
 FAULT(tgkill, ANY, NONE, WORKS) /* the case's own raise() */
+FAULT(nanosleep, ANY, E(EINTR), WORKS) /* a closer that waits for who is inside */
+FAULT(sched_yield, ANY, NONE, WORKS)
+/* A line of KQUEUE_DEBUG that nobody takes. */
+FAULT(write, ANY, E(EAGAIN, EINTR, EIO, ENOSPC, EBADF, EPIPE, EFBIG), WORKS)
 FAULT(futex, ANY, E(EINTR, EAGAIN), WORKS)
 FAULT(set_robust_list, ANY, NONE, WORKS) /* libc's, in a child */
 FAULT(rseq, ANY, NONE, WORKS)

@@ -532,6 +532,19 @@ static void prepare_vnode_again(struct bench *bench)
     bench->change.fflags = NOTE_DELETE | NOTE_WRITE;
 }
 
+/* Every call is told of (KQUEUE_DEBUG). */
+static void prepare_traced(struct bench *bench)
+{
+    prepare_trigger(bench);
+    change(bench->kq, 0, EVFILT_LIBKQUEUE, EV_ADD, NOTE_DEBUG, 1, 0);
+}
+
+static void works_traced(struct bench *bench)
+{
+    change(bench->kq, 0, EVFILT_LIBKQUEUE, EV_ADD, NOTE_DEBUG, 0, 0);
+    works_comes(bench);
+}
+
 /* ---- Deletions ---------------------------------------------------------------------------------- */
 
 static void prepared_deletion(struct bench *bench, void (*prepare)(struct bench *))
@@ -1097,6 +1110,7 @@ const struct operation operations[] = {
     CHANGED(read_enable, works_read_again),
     CHANGED(file_again, works_file),
     CHANGED(trigger, works_comes),
+    CHANGED(traced, works_traced),
     CHANGED(timer_again, works_comes),
     CHANGED(signal_again, works_signal),
     CHANGED(process_again, works_forks),

@@ -21,8 +21,8 @@ REFUSAL("getsockopt", getsockopt, ANY, E(EPERM, ENOSYS), "", GIVEN)
 /* Time-outs are rounded up to milliseconds. */
 REFUSAL("epoll_pwait2", epoll_pwait2, ANY, E(EPERM, ENOSYS), "", GIVEN)
 /* User space cannot make the queue readable, or be woken: EVFILT_USER, EVFILT_TIMER, EVFILT_SIGNAL. */
-REFUSAL("eventfd", eventfd2, ANY, E(EPERM, ENOSYS), "user trigger timer period signal handler sigaction fork helper close_queue",
-        GIVEN)
+REFUSAL("eventfd", eventfd2, ANY, E(EPERM, ENOSYS),
+        "user trigger traced timer period signal handler sigaction fork helper close_queue", GIVEN)
 REFUSAL("eventfd", eventfd2, ANY, E(EPERM, ENOSYS), "duplicate", EBADF)
 REFUSAL("timerfd_create", timerfd_create, ANY, E(EPERM, ENOSYS), "timer period close_queue", GIVEN)
 REFUSAL("timerfd_settime", timerfd_settime, ANY, E(EPERM, ENOSYS), "timer period close_queue", GIVEN)

@@ -314,7 +314,7 @@ impl Poller {
             let refused = self.wake.swap(-1, SeqCst);
             if refused >= 0 {
                 descriptors::disown(refused);
-                if front::is_in_front() {
+                if front::is_in_front() || is_what_it_was(refused, WAKE) {
                     sys::close_raw(refused);
                 }
             }
