@@ -5,6 +5,7 @@
 #   make uninstall          remove what install placed, given the same variables
 #   make demo               show kqueue at work, in a few seconds
 #   make check              the tests: Rust and C; the last line counts them
+#   make check-full         what takes longer: every fault with every errno, and whether all system calls are known
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make deb                Debian packages, in build/deb
@@ -113,6 +114,9 @@ check: stage
 check-consumers: stage
 	tests/consumers/run.sh $(STAGE)
 
+check-full: stage
+	tests/faults/full.sh $(STAGE)
+
 check-libevent: stage
 	tests/libevent/run.sh $(STAGE)
 
@@ -141,4 +145,4 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-libevent check-consumers deb dist clean force
+.PHONY: all install uninstall stage demo check check-full check-libevent check-consumers deb dist clean force

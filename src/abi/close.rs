@@ -47,7 +47,10 @@ fn replace(old: c_int, new: c_int, call: impl FnOnce() -> c_int) -> c_int {
     if old == new || (descriptors::is_known(new) && !replaces(old, new)) {
         return call();
     }
-    make_way(new);
+    if let Err(errno) = make_way(new) {
+        sys::set_errno(errno);
+        return -1;
+    }
     let watched = begin(new);
     let result = call();
     watched.end(result != -1);

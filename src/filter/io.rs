@@ -121,7 +121,11 @@ fn unpollable_event(queue: &mut Queue, id: KnoteId) -> Option<Report> {
     if node.kind == Kind::Device {
         return Some(Report { data: 1, ..Report::default() });
     }
-    let file = platform::file(fd).filter(|file| file.identity == node.identity)?;
+    let Some(file) = platform::file(fd).filter(|file| file.identity == node.identity) else {
+        // Where the system would not say, it is asked again.
+        queue.look_out(id);
+        return None;
+    };
     if file.unread != 0 || knote.fflags & NOTE_FILE_POLL != 0 {
         return Some(Report { data: file.unread, ..Report::default() });
     }

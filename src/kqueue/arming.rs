@@ -142,8 +142,7 @@ impl Queue<'_> {
                 libc::EPERM => self.attach_unpollable(id, fd),
                 _ => {
                     self.detach_from_descriptor(id);
-                    // The kernel's word for "too many watches".
-                    Err(if errno.0 == libc::ENOSPC { Errno::ENOMEM } else { errno })
+                    Err(errno)
                 }
             })
     }
@@ -186,11 +185,12 @@ impl Queue<'_> {
         let kind = Kind::of(fd, false);
         match kind {
             Ok(kind @ (Kind::File | Kind::Device)) => {
+                let Some(identity) = platform::identity(fd) else {
+                    self.detach_from_descriptor(id);
+                    return Err(Errno::EBADF);
+                };
                 if let Some(node) = self.contents.nodes.get(fd) {
-                    node.kind = kind;
-                    if let Some(identity) = platform::identity(fd) {
-                        node.identity = identity;
-                    }
+                    (node.kind, node.identity) = (kind, identity);
                 }
                 Ok(())
             }

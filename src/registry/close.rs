@@ -3,6 +3,7 @@
 //! No lock is taken and nothing is allocated: POSIX lets a signal handler call close().
 
 use super::{bury, fork, slot, used_slots, Burial, LIVE};
+use crate::errno::Result;
 use crate::platform::descriptors::{self, Classes, Closing, Owner};
 use crate::trace;
 use core::sync::atomic::Ordering::SeqCst;
@@ -84,19 +85,23 @@ pub fn is_helper(fd: i32) -> bool {
     descriptors::owner(fd).is_helper() && fork::is_our_process()
 }
 
-/// The program is about to put another file on a helper's number.
-pub fn make_way(fd: i32) {
+/// The program is about to put another file on a helper's number. `EMFILE`: there is no other number for it.
+pub fn make_way(fd: i32) -> Result<()> {
     let owner = descriptors::owner(fd);
-    let (Owner::Helper { slot: index } | Owner::Process { slot: index, .. }) = owner else { return };
+    let (Owner::Helper { slot: index } | Owner::Process { slot: index, .. }) = owner else { return Ok(()) };
     if !fork::is_our_process() {
-        return;
+        return Ok(());
     }
-    let Some(slot) = slot(index) else { return trace::make_way(fd) };
+    let Some(slot) = slot(index) else {
+        trace::make_way(fd);
+        return Ok(());
+    };
     if slot.is_inherited() {
-        return slot.kernel.let_go(fd);
+        slot.kernel.let_go(fd);
+        return Ok(());
     }
-    let _ = match owner {
+    match owner {
         Owner::Process { index: process, .. } => slot.kernel.move_process(index, process, fd),
         _ => slot.kernel.move_helper(index, fd),
-    };
+    }
 }

@@ -75,8 +75,10 @@ impl Poller {
             return;
         }
         if !matches!(hearing, Hearing::Nobody) {
-            // The filter is a small one: without memory for it the old one stays, which only wakes for more.
-            let _ = hear(socket, hearing);
+            // The filter is a small one: without memory for it there is none, which only wakes for more.
+            if hear(socket, hearing).is_err() {
+                let _ = sys::set_socket_option(socket, libc::SO_DETACH_FILTER, 0);
+            }
             return;
         }
         self.leave_connector();

@@ -97,13 +97,14 @@ pub fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
     forward!(CLOSE_RANGE as fn(c_uint, c_uint, c_int) -> c_int, (first, last, flags), direct())
 }
 
-/// Does the running kernel have close_range? Asked once, about a number that nobody has.
+/// Does the running kernel have close_range, and a sandbox allow it? Asked once, about a number that nobody has.
 pub fn has_close_range() -> bool {
     static KNOWN: AtomicI8 = AtomicI8::new(-1);
     if KNOWN.load(Relaxed) < 0 {
         let errno = sys::last_errno();
         // SAFETY: no descriptor has this number.
-        let works = unsafe { libc::syscall(libc::SYS_close_range, c_uint::MAX, c_uint::MAX, 0) } == 0;
+        let result = unsafe { libc::syscall(libc::SYS_close_range, c_uint::MAX, c_uint::MAX, 0) };
+        let works = result == 0 || !matches!(sys::last_errno().0, libc::ENOSYS | libc::EPERM);
         sys::set_errno(errno);
         KNOWN.store(i8::from(works), Relaxed);
     }

@@ -321,7 +321,13 @@ impl Poller {
     /// Makes the descriptor readable until a waiter takes it, and wakes one.
     pub fn wake(&self, slot: u32) {
         if !self.report_wake(EPOLLIN | EPOLLET, WAKE) {
-            self.wake.store(-1, SeqCst);
+            let refused = self.wake.swap(-1, SeqCst);
+            if refused >= 0 {
+                descriptors::disown(refused);
+                if front::is_in_front() || is_what_it_was(refused, WAKE) {
+                    sys::close_raw(refused);
+                }
+            }
             // Out of descriptors: what is ready is found by the next kevent().
             let _ = self.helper(&self.wake, slot, EPOLLIN | EPOLLET, WAKE, sys::eventfd_ready);
         }
@@ -649,10 +655,14 @@ impl Poller {
     pub fn move_helper(&self, slot: u32, fd: i32) -> Result<()> {
         for (place, events, key) in self.helpers() {
             if place.load(SeqCst) == fd {
-                let moved = births::birth(place, || sys::duplicate(fd, Poller::least_helper()))?;
+                let moved = births::birth(place, || sys::duplicate_up(fd, Poller::least_helper()))?;
+                if let Err(errno) = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, moved, events as u32, key) {
+                    place.store(fd, SeqCst);
+                    sys::close_raw(moved);
+                    return Err(errno);
+                }
                 descriptors::note_helper(moved, slot);
                 descriptors::disown(fd);
-                let _ = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, moved, events as u32, key);
                 let _ = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_DEL, fd, 0, 0);
             }
         }

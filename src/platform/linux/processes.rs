@@ -77,7 +77,7 @@ impl Poller {
 
     /// The same for the process behind a pidfd of the program's.
     pub fn watch_process_of(&self, slot: u32, index: u32, pidfd: i32) -> Result<i32> {
-        self.add_process(slot, index, || sys::duplicate(pidfd, Poller::least_helper()))
+        self.add_process(slot, index, || sys::duplicate_up(pidfd, Poller::least_helper()))
     }
 
     fn add_process(&self, slot: u32, index: u32, make: impl FnOnce() -> Result<i32>) -> Result<i32> {
@@ -90,8 +90,7 @@ impl Poller {
             Ok(()) => Ok(pidfd),
             Err(errno) => {
                 self.drop_process(pidfd);
-                // The kernel's word for "too many watches".
-                Err(if errno.0 == libc::ENOSPC { Errno::ENOMEM } else { errno })
+                Err(errno)
             }
         }
     }
@@ -134,15 +133,18 @@ impl Poller {
     pub fn move_process(&self, slot: u32, index: u32, pidfd: i32) -> Result<()> {
         let epoll = self.descriptor();
         let moved = births::birth_and_record(
-            || sys::duplicate(pidfd, Poller::least_helper()),
+            || sys::duplicate_up(pidfd, Poller::least_helper()),
             |fd| {
                 descriptors::note_process(fd, slot, index)?;
                 self.last_process.fetch_max(fd, SeqCst);
                 Ok(())
             },
         )?;
+        if let Err(errno) = sys::epoll_ctl(epoll, EPOLL_CTL_ADD, moved, ITEM, key(index)) {
+            self.drop_process(moved);
+            return Err(errno);
+        }
         descriptors::disown(pidfd);
-        let _ = sys::epoll_ctl(epoll, EPOLL_CTL_ADD, moved, ITEM, key(index));
         let _ = sys::epoll_ctl(epoll, EPOLL_CTL_DEL, pidfd, 0, 0);
         Ok(())
     }
@@ -192,7 +194,12 @@ pub fn fate(pidfd: i32, pid: i32) -> Fate {
     if let Ok(Some(status)) = own_child {
         return Fate::Exited(Some(status));
     }
-    let mask = sys::poll(pidfd, libc::POLLIN);
+    let mask = match sys::poll_or_errno(pidfd, libc::POLLIN) {
+        Ok(mask) => mask,
+        // Its item is an edge, which does not come again.
+        Err(_) if pid > 0 => return fate_by_number(pid, None),
+        Err(_) => 0,
+    };
     if mask & libc::POLLIN as u32 == 0 {
         return Fate::Alive;
     }

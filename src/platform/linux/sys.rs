@@ -99,11 +99,16 @@ pub fn epoll_create() -> Result<c_int> {
     check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })
 }
 
+/// `ENOMEM`, where the kernel says ENOSPC: too many watches.
 #[inline]
 pub fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, events: u32, key: u64) -> Result<()> {
     let mut event = epoll_event { events, u64: key };
     // SAFETY: `event` lives through the call.
-    check(unsafe { libc::epoll_ctl(epoll, operation, fd, &mut event) }).map(|_| ())
+    match check(unsafe { libc::epoll_ctl(epoll, operation, fd, &mut event) }) {
+        Ok(_) => Ok(()),
+        Err(Errno(libc::ENOSPC)) => Err(Errno::ENOMEM),
+        Err(errno) => Err(errno),
+    }
 }
 
 extern "C-unwind" {
@@ -287,6 +292,11 @@ pub fn move_up(fd: c_int, least: c_int) -> Result<c_int> {
     }
 }
 
+/// A duplicate of a descriptor of the library's own, out of the program's way as by `move_up`.
+pub fn duplicate_up(fd: c_int, least: c_int) -> Result<c_int> {
+    duplicate(fd, least).or_else(|_| duplicate(fd, 3))
+}
+
 /// A close-on-exec duplicate with the lowest free number from `least` on.
 pub fn duplicate(fd: c_int, least: c_int) -> Result<c_int> {
     // SAFETY: no pointers.
@@ -303,9 +313,9 @@ pub fn put_on_number(fd: c_int, number: c_int) -> Result<()> {
     }
 }
 
-/// The soft limit on descriptors, which is no promise that there are so many.
+/// The soft limit on descriptors, which is no promise that there are so many. None where nobody tells.
 pub fn descriptor_limit() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
     // SAFETY: `limit` is a local.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
     limit.rlim_cur
@@ -314,7 +324,7 @@ pub fn descriptor_limit() -> u64 {
 /// Is the number an open descriptor?
 pub fn is_open(fd: c_int) -> bool {
     // SAFETY: no pointers.
-    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 || last_errno() != Errno::EBADF }
 }
 
 pub fn set_nonblocking(fd: c_int) {
@@ -330,10 +340,14 @@ pub fn status_flags(fd: c_int) -> Result<c_int> {
 
 /// What poll(2) says of `fd` now, for the asked events and those that always come.
 pub fn poll(fd: c_int, events: i16) -> u32 {
+    poll_or_errno(fd, events).unwrap_or(0)
+}
+
+/// `EINTR`: nothing, and a signal is pending.
+pub fn poll_or_errno(fd: c_int, events: i16) -> Result<u32> {
     let mut entry = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one local entry.
-    unsafe { libc::poll(&mut entry, 1, 0) };
-    u32::from(entry.revents as u16)
+    check(unsafe { libc::poll(&mut entry, 1, 0) }).map(|_| u32::from(entry.revents as u16))
 }
 
 /// `ioctl` that fills one int: FIONREAD and its kin.
