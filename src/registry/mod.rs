@@ -227,6 +227,7 @@ impl Slot {
 
 /// Makes a queue; its descriptor is close-on-exec (10.4). `EMFILE`, `ENFILE`, `ENOMEM`.
 pub fn create(nonblocking: bool) -> Result<i32> {
+    fork::begin();
     reclaim();
     let slot = claim()?;
     let made = open(slot, nonblocking);
