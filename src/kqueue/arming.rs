@@ -8,6 +8,7 @@
 
 use super::knote::{Knote, KnoteId, State, Sticky, NIL};
 use super::node::Node;
+use super::watches::Watches;
 use super::Queue;
 use crate::errno::{Errno, Result};
 use crate::filter::{self, Filter, POLLED_LANES};
@@ -78,15 +79,17 @@ impl Queue<'_> {
         let Ok(generation) = descriptors::watch(fd, self.slot) else { return false };
         let (slot, kernel) = (self.slot, self.kernel);
         let Some(node) = self.contents.nodes.get(fd) else { return false };
-        for place in Place::all() {
+        let present = |place: &Place| node.armed(*place).contains(Arm::PRESENT);
+        // Changing an edge would make it report again, so that is the last resort.
+        let calm = Place::all().filter(present).find(|&place| !node.armed(place).contains(Arm::EDGE));
+        if let Some(place) = calm.or(Place::all().find(present)) {
+            let asked = if calm.is_none() { kernel.has_item(place, fd) } else { None };
             let armed = node.armed(place);
-            if armed.contains(Arm::PRESENT) {
-                if kernel.arm(slot, place, fd, node.epoch, armed, armed).is_err() {
-                    return false;
-                }
+            let same = asked.unwrap_or_else(|| kernel.arm(slot, place, fd, node.epoch, armed, armed).is_ok());
+            if same {
                 node.generation = generation;
-                return true;
             }
+            return same;
         }
         // No item: a file or a device. Either we know that it was closed, or it has to be the same one still.
         let doubted = node.generation.is_doubtful() || !front::is_in_front();
@@ -99,8 +102,48 @@ impl Queue<'_> {
 
     /// In verify mode a known number may be another file by now, and nobody told: asks.
     pub fn verify(&mut self, fd: i32) {
-        if !front::is_in_front() && self.contents.nodes.get(fd).is_some() && !self.confirm(fd) {
+        if front::is_in_front() {
+            return;
+        }
+        for place in Place::all() {
+            if self.kernel.has_lost(place) {
+                self.arm_all_again(place);
+            }
+        }
+        if self.contents.nodes.get(fd).is_some() && !self.confirm(fd) {
             self.forget(fd);
+        }
+    }
+
+    /// The nested epoll of that place is gone: its items are put into a new one.
+    #[cold]
+    fn arm_all_again(&mut self, place: Place) {
+        let (slot, kernel) = (self.slot, self.kernel);
+        let mut fd = 0;
+        while let Some((found, _)) = self.contents.nodes.from(fd) {
+            fd = found + 1;
+            let Some(node) = self.contents.nodes.get(found) else { continue };
+            let (armed, epoch) = (node.armed(place), node.epoch);
+            if armed.contains(Arm::PRESENT) && kernel.arm(slot, place, found, epoch, Arm::empty(), armed).is_err() {
+                self.forget(found);
+            }
+        }
+    }
+
+    /// The inotify instance is gone: the files that it watched are looked at by the clock.
+    #[cold]
+    fn forget_watches(&mut self) {
+        self.contents.watches = Watches::new();
+        let mut fd = 0;
+        while let Some((found, knotes)) = self.contents.nodes.from(fd) {
+            fd = found + 1;
+            for id in knotes.into_iter().filter(|&id| id != NIL) {
+                let knote = &mut self.contents.knotes[id];
+                if knote.filter == Filter::Read && knote.aux != NIL {
+                    knote.aux = NIL;
+                    knote.state.insert(State::TICK);
+                }
+            }
         }
     }
 
@@ -311,6 +354,9 @@ impl Queue<'_> {
     pub fn watch_file(&mut self, id: KnoteId) {
         if self.contents.knotes[id].aux != NIL {
             return;
+        }
+        if self.kernel.has_lost_watches() {
+            self.forget_watches();
         }
         let fd = self.contents.knotes[id].fd();
         let watched = self.contents.watches.reserve().and_then(|()| self.kernel.watch_file(self.slot, fd));

@@ -272,6 +272,7 @@ impl Poller {
         make: impl FnOnce() -> Result<i32>,
     ) -> Result<i32> {
         let fd = births::birth(place, || sys::move_up(make()?, Poller::least_helper()))?;
+        self.is_new(fd, Some(place));
         match sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, fd, events as u32, key) {
             Ok(()) => {
                 descriptors::note_helper(fd, slot);
@@ -281,6 +282,17 @@ impl Poller {
                 place.store(-1, SeqCst);
                 sys::close_raw(fd);
                 Err(errno)
+            }
+        }
+    }
+
+    /// The number has just been given to us: a helper that seems to have it was closed without our notice.
+    pub(super) fn is_new(&self, fd: i32, owner: Option<&AtomicI32>) {
+        if !front::is_in_front() {
+            for (place, ..) in self.helpers() {
+                if owner.is_none_or(|owner| !core::ptr::eq(owner, place)) {
+                    let _ = place.compare_exchange(fd, -1, SeqCst, SeqCst);
+                }
             }
         }
     }
@@ -298,6 +310,21 @@ impl Poller {
             descriptors::disown(fd);
         }
         ours
+    }
+
+    /// In verify mode: has the program taken that helper away? Then a new one is made where it is needed.
+    fn is_lost(&self, place: &AtomicI32, events: i32, key: u64) -> bool {
+        !front::is_in_front() && place.load(Relaxed) >= 0 && !self.still_ours(place, events, key)
+    }
+
+    /// Has it taken the nested epoll away, and its items with it?
+    pub fn has_lost(&self, place: Place) -> bool {
+        place.side().is_some_and(|side| self.is_lost(&self.sides[side], EPOLLIN, Poller::side_key(place)))
+    }
+
+    /// Has it taken the inotify instance away, and its watches with it?
+    pub fn has_lost_watches(&self) -> bool {
+        self.is_lost(&self.inotify, EPOLLIN, FILES)
     }
 
     /// The eventfd exists from here on, so that `wake` needs no descriptor.
@@ -480,7 +507,7 @@ impl Poller {
         let deadline = deadline.min(i64::MAX as u64);
         let place = &self.timers[clock as usize];
         let key = TIMERS | clock as u64;
-        if !front::is_in_front() && due.load(Relaxed) == u64::MAX && !self.still_ours(place, EPOLLIN | EPOLLET, key) {
+        if self.is_lost(place, EPOLLIN | EPOLLET, key) {
             self.prepare_timer(slot, clock)?;
         }
         sys::timerfd_set(place.load(Relaxed), deadline)?;
@@ -528,6 +555,7 @@ impl Poller {
 
     /// Which signals the queue's signalfd is about; made on demand.
     pub fn set_signals(&self, slot: u32, mask: u64) -> Result<()> {
+        self.is_lost(&self.signals, EPOLLIN, SIGNALS);
         let fd = self.signals.load(Relaxed);
         if fd < 0 {
             if mask != 0 {
@@ -545,10 +573,16 @@ impl Poller {
 
     /// Is the number still this queue's epoll? The item of its eventfd tells: in verify mode, where nobody tells
     /// us of a close, every queue has one from birth. In the child of a fork the epoll is the parent's too, so
-    /// the check leaves the item as it is.
+    /// the check leaves the item as it is, where it can.
     pub fn is_still_open(&self) -> bool {
         let (epoll, wake) = (self.epoll.load(SeqCst), self.wake.load(SeqCst));
-        wake >= 0 && sys::epoll_ctl(epoll, EPOLL_CTL_MOD, wake, (EPOLLIN | EPOLLET) as u32, WAKE).is_ok()
+        let reports = || sys::epoll_ctl(epoll, EPOLL_CTL_MOD, wake, (EPOLLIN | EPOLLET) as u32, WAKE).is_ok();
+        wake >= 0 && sys::has_item(epoll, wake).unwrap_or_else(reports)
+    }
+
+    /// Has the epoll an item of the file that `fd` is now? `None`: it cannot be asked.
+    pub fn has_item(&self, place: Place, fd: i32) -> Option<bool> {
+        sys::has_item(self.epoll_of(place), fd)
     }
 
     /// Is `fd` a duplicate of this queue's descriptor? A marker that is added here is found there.
@@ -579,9 +613,11 @@ impl Poller {
         }
     }
 
-    /// In the child of a fork: closes everything, the kqueue descriptor too.
-    pub fn close_all(&self) {
-        let ours = front::is_in_front() || self.is_still_open();
+    /// In the child of a fork: closes everything, the kqueue descriptor too. `newborn`: the queue may not have come
+    /// to its eventfd.
+    pub fn close_all(&self, newborn: bool) {
+        let by_name = || newborn && sys::is_eventpoll(self.epoll.load(SeqCst));
+        let ours = front::is_in_front() || by_name() || self.is_still_open();
         self.close_helpers();
         self.last_process.store(-1, SeqCst);
         let epoll = self.epoll.swap(-1, SeqCst);
@@ -637,7 +673,7 @@ fn is_what_it_was(fd: i32, key: u64) -> bool {
         WAKE => b"anon_inode:[eventfd]",
         FILES => b"anon_inode:inotify",
         SIGNALS => b"anon_inode:[signalfd]",
-        key if key & !3 == SIDE => b"anon_inode:[eventpoll]",
+        key if key & !3 == SIDE => return sys::is_eventpoll(fd),
         _ => b"anon_inode:[timerfd]",
     };
     sys::is_anonymous(fd, name)
