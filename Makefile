@@ -4,7 +4,8 @@
 #   make install            install them (PREFIX, LIBDIR, INCLUDEDIR, MANDIR, DESTDIR)
 #   make uninstall          remove what install placed, given the same variables
 #   make demo               show kqueue at work, in a few seconds
-#   make check              the tests: Rust and C; the last line counts them
+#   make check              the tests: Rust, C, every way to be loaded; the last line counts them
+#   make check-full         the same with more rounds, tools and shapes, in some five minutes
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make clean
 #
@@ -97,6 +98,9 @@ demo: stage
 check: stage
 	@CARGO='$(CARGO)' CARGOFLAGS='$(FEATURES) $(CARGOFLAGS)' MAKE='$(MAKE)' STAGE='$(STAGE)' tests/check.sh
 
+check-full: stage
+	@FULL=full CARGO='$(CARGO)' CARGOFLAGS='$(FEATURES) $(CARGOFLAGS)' MAKE='$(MAKE)' STAGE='$(STAGE)' tests/check.sh
+
 check-libevent: stage
 	tests/libevent/run.sh $(STAGE)
 
@@ -106,4 +110,4 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-libevent clean force
+.PHONY: all install uninstall stage demo check check-full check-libevent clean force
