@@ -500,16 +500,17 @@ impl Poller {
     /// In verify mode the program may have put something else on its number, so the kernel is asked first.
     pub fn arm_timer(&self, slot: u32, clock: Clock, deadline: u64) -> Result<()> {
         let due = &self.due[clock as usize];
+        let place = &self.timers[clock as usize];
+        let key = TIMERS | clock as u64;
+        // Before what is due is believed: on a number that was taken away nothing ever is.
+        if self.is_lost(place, EPOLLIN | EPOLLET, key) {
+            self.prepare_timer(slot, clock)?;
+        }
         if deadline >= due.load(Relaxed) {
             return Ok(());
         }
         // A longer timer is set to the end of what the kernel takes: nobody lives to see it.
         let deadline = deadline.min(i64::MAX as u64);
-        let place = &self.timers[clock as usize];
-        let key = TIMERS | clock as u64;
-        if self.is_lost(place, EPOLLIN | EPOLLET, key) {
-            self.prepare_timer(slot, clock)?;
-        }
         sys::timerfd_set(place.load(Relaxed), deadline)?;
         due.store(deadline, Relaxed);
         Ok(())
