@@ -4,8 +4,8 @@
 #   make install            install them (PREFIX, LIBDIR, INCLUDEDIR, MANDIR, DESTDIR)
 #   make uninstall          remove what install placed, given the same variables
 #   make demo               show kqueue at work, in a few seconds
-#   make check              the tests: Rust and C; the last line counts them
-#   make check-full         what takes longer: every fault with every errno, and whether all system calls are known
+#   make check              the tests: Rust, C, every way to be loaded; the last line counts them
+#   make check-full         the same with more rounds, tools, shapes and faults, in some eight minutes
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make deb                Debian packages, in build/deb
@@ -111,11 +111,12 @@ demo: stage
 check: stage
 	@CARGO='$(CARGO)' CARGOFLAGS='$(FEATURES) $(CARGOFLAGS)' MAKE='$(MAKE)' STAGE='$(STAGE)' tests/check.sh
 
+check-full: stage
+	@FULL=full CARGO='$(CARGO)' CARGOFLAGS='$(FEATURES) $(CARGOFLAGS)' MAKE='$(MAKE)' STAGE='$(STAGE)' tests/check.sh
+	tests/faults/full.sh $(STAGE)
+
 check-consumers: stage
 	tests/consumers/run.sh $(STAGE)
-
-check-full: stage
-	tests/faults/full.sh $(STAGE)
 
 check-libevent: stage
 	tests/libevent/run.sh $(STAGE)

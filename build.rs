@@ -15,10 +15,12 @@ fn main() {
     }
 
     if os == "linux" {
-        const SHIM: &str = "src/platform/linux/shim.c";
-        println!("cargo:rerun-if-changed={SHIM}");
+        const SHIM: [&str; 2] = ["src/platform/linux/shim.c", "src/platform/linux/streams.c"];
+        for file in SHIM {
+            println!("cargo:rerun-if-changed={file}");
+        }
         cc::Build::new()
-            .file(SHIM)
+            .files(SHIM)
             // A cancelled thread unwinds through it.
             .flag("-fexceptions")
             .flag("-fvisibility=hidden")

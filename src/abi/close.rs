@@ -79,7 +79,13 @@ const CLOSE_RANGE_UNSHARE: c_int = 2;
 #[no_mangle]
 pub extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
     let closes = first <= last && flags & !CLOSE_RANGE_UNSHARE == 0;
-    if flags & CLOSE_RANGE_CLOEXEC != 0 || !closes || !next::has_close_range() {
+    // In a program without kqueue the one call is all.
+    let known = || {
+        let mut any = false;
+        descriptors::each_known(first, last, |_| any = true);
+        any
+    };
+    if flags & CLOSE_RANGE_CLOEXEC != 0 || !closes || !known() || !next::has_close_range() {
         return next::close_range(first, last, flags);
     }
     // In one call for as many as can be: a number closed twice might be another thread's new file.
@@ -119,8 +125,7 @@ pub extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_in
 #[no_mangle]
 pub extern "C" fn closefrom(least: c_int) {
     let least = least.max(0) as c_uint;
-    if next::has_close_range() {
-        close_range(least, c_uint::MAX, 0);
+    if close_range(least, c_uint::MAX, 0) == 0 {
         return;
     }
     for fd in least..sys::descriptor_limit().min(1 << 20) as c_uint {

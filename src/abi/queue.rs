@@ -243,6 +243,9 @@ fn run(
 ) -> Result<usize> {
     let entered = registry::enter(kq)?;
     let slot = entered.slot;
+    if changes.left > 0 {
+        sys::hand_over(slot);
+    }
     if slot.lock_is_mine() {
         return if events.room == 0 { slot.leave_triggers(changes).map(|()| 0) } else { Err(Errno::EDEADLK) };
     }
@@ -271,6 +274,9 @@ fn run(
     };
     if slot.has_attention() {
         slot.announce();
+    }
+    if events.len > 0 {
+        sys::take_over(slot);
     }
     result.map(|()| events.len)
 }

@@ -23,9 +23,14 @@ pub fn check(change: &kevent) -> Result<()> {
 
 /// `EBADF` no descriptor; `EINVAL` a kqueue, but for EVFILT_READ.
 pub fn check_descriptor(change: &kevent) -> Result<()> {
-    match descriptors::owner(descriptors::number(change.ident)?) {
-        // 3.8, F: a kqueue can only be read.
-        Owner::Queue { .. } | Owner::Duplicate { .. } if change.filter != EVFILT_READ => Err(Errno::EINVAL),
+    let fd = descriptors::number(change.ident)?;
+    match descriptors::owner(fd) {
+        // 3.8, F: a kqueue can only be read. In verify mode it may be closed by now.
+        Owner::Queue { .. } | Owner::Duplicate { .. }
+            if change.filter != EVFILT_READ && (front::is_in_front() || platform::sys::is_eventpoll(fd)) =>
+        {
+            Err(Errno::EINVAL)
+        }
         // As far as the program goes, that number is not open.
         owner if owner.is_helper() && front::is_in_front() => Err(Errno::EBADF),
         _ => Ok(()),

@@ -103,8 +103,28 @@ impl Queue<'_> {
             // The end of the old file may have been told; the new one may have its inode number.
             self.files_changed();
         }
+        for place in Place::all() {
+            if self.kernel.has_lost(place) {
+                self.arm_all_again(place);
+            }
+        }
         if self.contents.nodes.get(fd).is_some() && !self.confirm(fd) {
             self.forget(fd);
+        }
+    }
+
+    /// The nested epoll of that place is gone: its items are put into a new one.
+    #[cold]
+    fn arm_all_again(&mut self, place: Place) {
+        let (slot, kernel) = (self.slot, self.kernel);
+        let mut fd = 0;
+        while let Some((found, _)) = self.contents.nodes.from(fd) {
+            fd = found + 1;
+            let Some(node) = self.contents.nodes.get(found) else { continue };
+            let (armed, epoch) = (node.armed(place), node.epoch);
+            if armed.contains(Arm::PRESENT) && kernel.arm(slot, place, found, epoch, Arm::empty(), armed).is_err() {
+                self.forget(found);
+            }
         }
     }
 

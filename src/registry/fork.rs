@@ -8,17 +8,23 @@
 //! alone: a child that only closes its descriptors and executes a program must not take the parent's items along.
 //! The signals are put back in any case.
 
-use super::{bury_late, inside, slot, used_slots, Slot, DEAD_SLOTS, FREE, INHERITED, LIVE, LOST};
+use super::{bury_late, inside, slot, used_slots, Slot, DEAD_SLOTS, FREE, INHERITED, LIVE, LOST, TAKEN};
 use crate::filter::library;
 use crate::platform::{births, descriptors, front, processes, signals, sys};
 use core::sync::atomic::{AtomicI32, Ordering::*};
 
-/// The process that the tables are about. A vfork child, or one made by a raw clone, shares or copies them
+/// The process that the tables are about; 0 while it, and those that it was forked from, have made no kqueue: a program
+/// without one makes no system call for us. A vfork child, or one made by a raw clone, shares or copies the tables
 /// without being told.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
+/// Before the first kqueue, and before anything is traced.
+#[inline]
 pub fn begin() {
-    OWNER.store(sys::getpid(), Relaxed);
+    if OWNER.load(Relaxed) == 0 {
+        signals::own();
+        OWNER.store(sys::getpid(), Relaxed);
+    }
 }
 
 /// Is this the process that the library knows?
@@ -36,6 +42,9 @@ pub fn parent() {
 
 pub fn child() {
     births::count_fork();
+    if OWNER.load(Relaxed) == 0 {
+        return births::resume();
+    }
     OWNER.store(sys::getpid(), Relaxed);
     signals::child();
     let pidfds = used_slots().any(|slot| slot.kernel.has_processes());
@@ -49,7 +58,7 @@ pub fn child() {
                 if matches!(state, LIVE | INHERITED) {
                     descriptors::disown(slot.kernel.descriptor());
                 }
-                slot.kernel.close_all();
+                slot.kernel.close_all(state == TAKEN);
                 slot.state.store(LOST, Relaxed);
             }
         }

@@ -231,6 +231,7 @@ impl Slot {
 
 /// Makes a queue; its descriptor is close-on-exec (10.4). `EMFILE`, `ENFILE`, `ENOMEM`.
 pub fn create(nonblocking: bool) -> Result<i32> {
+    fork::begin();
     reclaim();
     let slot = claim()?;
     let made = open(slot, nonblocking);
@@ -428,6 +429,12 @@ pub fn enter(fd: i32) -> Result<Entered> {
             }
         };
         let slot = slot(index).ok_or(Errno::EBADF)?;
+        let same = || sys::is_same_file(fd, slot.kernel.descriptor()) != Some(false);
+        if !front::is_in_front() && matches!(Owner::of(word), Owner::Duplicate { .. }) && !same() {
+            // It was closed without our notice.
+            descriptors::disown(fd);
+            continue;
+        }
         let visit = Visit::begin(index);
         // The visit is announced; if the number still is the queue's, close() will see it.
         if cell?.queue.load(SeqCst) != word {

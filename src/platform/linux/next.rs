@@ -1,7 +1,7 @@
 //! libc's own functions, behind ours.
 //!
 //! Found once, by the constructor. Before it ran, and in a fully static program, where nothing comes next,
-//! the raw system call is the way on.
+//! the raw system call is the way on; for streams and directories, what streams.c makes of libc's parts.
 
 use super::sys;
 use core::ffi::{c_char, c_int, c_uint, c_void, CStr};
@@ -111,6 +111,12 @@ pub fn has_close_range() -> bool {
     KNOWN.load(Relaxed) == 1
 }
 
+extern "C-unwind" {
+    fn kq_static_fclose(stream: *mut FILE) -> c_int;
+    fn kq_static_closedir(directory: *mut DIR) -> c_int;
+    fn kq_static_freopen(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE;
+}
+
 /// The address of a function that has no raw system call behind it; looked for again where the constructor has
 /// not run yet.
 fn found(next: &Next) -> Option<*mut c_void> {
@@ -141,43 +147,42 @@ pub unsafe fn dirfd(directory: *mut DIR) -> c_int {
 /// As libc's.
 pub unsafe fn fclose(stream: *mut FILE) -> c_int {
     found(&FCLOSE);
-    forward!(FCLOSE as fn(*mut FILE) -> c_int, (stream), libc::EOF)
+    // SAFETY: the caller's promise.
+    forward!(FCLOSE as fn(*mut FILE) -> c_int, (stream), unsafe { kq_static_fclose(stream) })
 }
 
 /// # Safety
 /// As libc's.
 pub unsafe fn pclose(stream: *mut FILE) -> c_int {
     found(&PCLOSE);
-    forward!(PCLOSE as fn(*mut FILE) -> c_int, (stream), -1)
+    // SAFETY: the caller's promise; glibc's fclose() and pclose() are one.
+    forward!(PCLOSE as fn(*mut FILE) -> c_int, (stream), unsafe { kq_static_fclose(stream) })
 }
 
 /// # Safety
 /// As libc's.
 pub unsafe fn closedir(directory: *mut DIR) -> c_int {
     found(&CLOSEDIR);
-    forward!(CLOSEDIR as fn(*mut DIR) -> c_int, (directory), -1)
+    // SAFETY: the caller's promise.
+    forward!(CLOSEDIR as fn(*mut DIR) -> c_int, (directory), unsafe { kq_static_closedir(directory) })
 }
 
 /// # Safety
 /// As libc's.
 pub unsafe fn freopen(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE {
     found(&FREOPEN);
-    forward!(
-        FREOPEN as fn(*const c_char, *const c_char, *mut FILE) -> *mut FILE,
-        (path, mode, stream),
-        core::ptr::null_mut()
-    )
+    // SAFETY: the caller's promise.
+    let parts = || unsafe { kq_static_freopen(path, mode, stream) };
+    forward!(FREOPEN as fn(*const c_char, *const c_char, *mut FILE) -> *mut FILE, (path, mode, stream), parts())
 }
 
 /// # Safety
 /// As libc's.
 pub unsafe fn freopen64(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE {
     found(&FREOPEN64);
-    forward!(
-        FREOPEN64 as fn(*const c_char, *const c_char, *mut FILE) -> *mut FILE,
-        (path, mode, stream),
-        core::ptr::null_mut()
-    )
+    // SAFETY: the caller's promise.
+    let parts = || unsafe { kq_static_freopen(path, mode, stream) };
+    forward!(FREOPEN64 as fn(*const c_char, *const c_char, *mut FILE) -> *mut FILE, (path, mode, stream), parts())
 }
 
 pub fn mq_close(queue: c_int) -> c_int {

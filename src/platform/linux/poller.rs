@@ -282,6 +282,7 @@ impl Poller {
         make: impl FnOnce() -> Result<i32>,
     ) -> Result<i32> {
         let fd = births::birth(place, || sys::move_up(make()?, Poller::least_helper()))?;
+        self.is_new(fd, Some(place));
         match sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, fd, events as u32, key) {
             Ok(()) => {
                 descriptors::note_helper(fd, slot);
@@ -291,6 +292,17 @@ impl Poller {
                 place.store(-1, SeqCst);
                 sys::close_raw(fd);
                 Err(errno)
+            }
+        }
+    }
+
+    /// The number has just been given to us: a helper that seems to have it was closed without our notice.
+    pub(super) fn is_new(&self, fd: i32, owner: Option<&AtomicI32>) {
+        if !front::is_in_front() {
+            for (place, ..) in self.helpers() {
+                if owner.is_none_or(|owner| !core::ptr::eq(owner, place)) {
+                    let _ = place.compare_exchange(fd, -1, SeqCst, SeqCst);
+                }
             }
         }
     }
@@ -308,6 +320,16 @@ impl Poller {
             descriptors::disown(fd);
         }
         ours
+    }
+
+    /// In verify mode: has the program taken that helper away? Then a new one is made where it is needed.
+    fn is_lost(&self, place: &AtomicI32, events: i32, key: u64) -> bool {
+        !front::is_in_front() && place.load(Relaxed) >= 0 && !self.still_ours(place, events, key)
+    }
+
+    /// Has it taken the nested epoll away, and its items with it?
+    pub fn has_lost(&self, place: Place) -> bool {
+        place.side().is_some_and(|side| self.is_lost(&self.sides[side], EPOLLIN, Poller::side_key(place)))
     }
 
     /// The eventfd exists from here on, so that `wake` needs no descriptor.
@@ -489,16 +511,17 @@ impl Poller {
     /// In verify mode the program may have put something else on its number, so the kernel is asked first.
     pub fn arm_timer(&self, slot: u32, clock: Clock, deadline: u64) -> Result<()> {
         let due = &self.due[clock as usize];
+        let place = &self.timers[clock as usize];
+        let key = TIMERS | clock as u64;
+        // Before what is due is believed: on a number that was taken away nothing ever is.
+        if self.is_lost(place, EPOLLIN | EPOLLET, key) {
+            self.prepare_timer(slot, clock)?;
+        }
         if deadline >= due.load(Relaxed) {
             return Ok(());
         }
         // A longer timer is set to the end of what the kernel takes: nobody lives to see it.
         let deadline = deadline.min(i64::MAX as u64);
-        let place = &self.timers[clock as usize];
-        let key = TIMERS | clock as u64;
-        if !front::is_in_front() && due.load(Relaxed) == u64::MAX && !self.still_ours(place, EPOLLIN | EPOLLET, key) {
-            self.prepare_timer(slot, clock)?;
-        }
         sys::timerfd_set(place.load(Relaxed), deadline)?;
         due.store(deadline, Relaxed);
         Ok(())
@@ -558,6 +581,7 @@ impl Poller {
 
     /// Which signals the queue's signalfd is about; made on demand.
     pub fn set_signals(&self, slot: u32, mask: u64) -> Result<()> {
+        self.is_lost(&self.signals, EPOLLIN, SIGNALS);
         let fd = self.signals.load(Relaxed);
         if fd < 0 {
             if mask != 0 {
@@ -613,11 +637,11 @@ impl Poller {
         }
     }
 
-    /// In the child of a fork: closes everything, the kqueue descriptor too.
-    pub fn close_all(&self) {
-        // A queue that is just being born has no eventfd yet, and nobody knows its number.
-        let unborn = self.wake.load(SeqCst) < 0;
-        let ours = front::is_in_front() || unborn || self.is_still_open();
+    /// In the child of a fork: closes everything, the kqueue descriptor too. `newborn`: the queue may not have come
+    /// to its eventfd.
+    pub fn close_all(&self, newborn: bool) {
+        let by_name = || newborn && sys::is_eventpoll(self.epoll.load(SeqCst));
+        let ours = front::is_in_front() || by_name() || self.is_still_open();
         self.close_helpers();
         self.last_process.store(-1, SeqCst);
         let epoll = self.epoll.swap(-1, SeqCst);
@@ -688,7 +712,7 @@ fn is_what_it_was(fd: i32, key: u64) -> bool {
         WAKE => b"anon_inode:[eventfd]",
         FILES => b"anon_inode:inotify",
         SIGNALS => b"anon_inode:[signalfd]",
-        key if key & !3 == SIDE => b"anon_inode:[eventpoll]",
+        key if key & !3 == SIDE => return sys::is_eventpoll(fd),
         _ => b"anon_inode:[timerfd]",
     };
     sys::is_anonymous(fd, name)

@@ -86,6 +86,7 @@ impl Poller {
             self.last_process.fetch_max(fd, SeqCst);
             Ok(())
         })?;
+        self.is_new(pidfd, None);
         match sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, pidfd, ITEM, key(index)) {
             Ok(()) => Ok(pidfd),
             Err(errno) => {

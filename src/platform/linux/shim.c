@@ -9,10 +9,27 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 extern int epoll_pwait2(int, struct epoll_event *, int, const struct timespec *, const sigset_t *)
     __attribute__((weak));
+
+/*
+ * The system call, for a libc that lacks the function and for fully static programs, which a weak reference brings
+ * nothing into. A cancellation point all the same, made as libc makes its own.
+ */
+static int raw_pwait2(int epfd, struct epoll_event *events, int room, const struct timespec *timeout,
+    const sigset_t *mask)
+{
+	int n, type;
+
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	n = (int)syscall(SYS_epoll_pwait2, epfd, events, room, timeout, mask, (size_t)(_NSIG / 8));
+	pthread_setcanceltype(type, &type);
+	return n;
+}
 
 /* Set once the kernel, or a sandbox, has refused epoll_pwait2. */
 static int refused;
@@ -32,11 +49,9 @@ static int wait_once(int epfd, struct epoll_event *events, int room, const struc
 {
 	if (timeout != NULL && (timeout->tv_sec != 0 || timeout->tv_nsec != 0) &&
 	    !__atomic_load_n(&refused, __ATOMIC_RELAXED)) {
-		if (epoll_pwait2 != NULL) {
-			int n = epoll_pwait2(epfd, events, room, timeout, mask);
-			if (n != -1 || (errno != ENOSYS && errno != EPERM))
-				return n;
-		}
+		int n = (epoll_pwait2 != NULL ? epoll_pwait2 : raw_pwait2)(epfd, events, room, timeout, mask);
+		if (n != -1 || (errno != ENOSYS && errno != EPERM))
+			return n;
 		__atomic_store_n(&refused, 1, __ATOMIC_RELAXED);
 	}
 	if (mask != NULL)
@@ -59,4 +74,24 @@ int kq_epoll_wait(int epfd, struct epoll_event *events, int room, const struct t
 	n = wait_once(epfd, events, room, timeout, mask);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ignored);
 	return n;
+}
+
+/*
+ * ThreadSanitizer in the program cannot see what orders two threads that meet in a kqueue: the library is not compiled
+ * with it, and the kernel's part is not to be seen at all.
+ */
+extern void __tsan_acquire(void *) __attribute__((weak));
+extern void __tsan_release(void *) __attribute__((weak));
+
+/* What the calling thread did so far comes before what one does that takes an event of `queue`. */
+void kq_hand_over(void *queue)
+{
+	if (__tsan_release != NULL)
+		__tsan_release(queue);
+}
+
+void kq_take_over(void *queue)
+{
+	if (__tsan_acquire != NULL)
+		__tsan_acquire(queue);
 }

@@ -36,7 +36,6 @@ fn start() {
     if STARTED.swap(true, SeqCst) {
         return;
     }
-    fork::begin();
     // At the first kqueue() it would be too late: a prepare handler of the program's may be waiting for us.
     // SAFETY: the handlers live as long as the library, which is never unloaded.
     unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
@@ -44,6 +43,9 @@ fn start() {
     super::signals::init();
     front::set(closes_come_to_us());
     trace::begin(environment(c"KQUEUE_DEBUG"), environment(c"KQUEUE_DEBUG_FILE"));
+    if trace::is_on() {
+        fork::begin();
+    }
 }
 
 /// A variable of the environment; none in a program that runs with another's rights.

@@ -121,12 +121,29 @@ extern "C-unwind" {
         cancelable: c_int,
         program_state: c_int,
     ) -> c_int;
+    fn kq_hand_over(queue: *const libc::c_void);
+    fn kq_take_over(queue: *const libc::c_void);
     fn pthread_testcancel();
     fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
 }
 
 /// pthread.h: the same in glibc and musl.
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
+
+/// Tells ThreadSanitizer, where the program has it, that what the calling thread did comes before what another does
+/// that takes an event of the queue at this address.
+#[inline]
+pub fn hand_over<T>(queue: &'static T) {
+    // SAFETY: the address is but a name.
+    unsafe { kq_hand_over(core::ptr::from_ref(queue).cast()) };
+}
+
+/// The calling thread has taken an event of that queue.
+#[inline]
+pub fn take_over<T>(queue: &'static T) {
+    // SAFETY: the address is but a name.
+    unsafe { kq_take_over(core::ptr::from_ref(queue).cast()) };
+}
 
 /// How long to wait: `None` for ever.
 pub type Timeout = Option<timespec>;
@@ -474,9 +491,32 @@ pub fn is_anonymous(fd: c_int, name: &[u8]) -> bool {
     }
 }
 
+/// Is `fd` an epoll instance, by its name?
+pub fn is_eventpoll(fd: c_int) -> bool {
+    is_anonymous(fd, b"anon_inode:[eventpoll]")
+}
+
 /// Is it an epoll instance? `other` is an open descriptor that it does not have.
 pub fn is_epoll(fd: c_int, other: c_int) -> bool {
     epoll_ctl(fd, libc::EPOLL_CTL_MOD, other, 0, 0) == Err(Errno::ENOENT)
+}
+
+/// kcmp(2), of two things of this process; `None`: refused, by a sandbox or an old kernel.
+fn compare(kind: c_int, one: c_int, other: usize) -> Option<Result<bool>> {
+    let pid = getpid();
+    // SAFETY: `other` is a number, or the address of what the kind wants, which lives through the call.
+    let order = unsafe { libc::syscall(libc::SYS_kcmp, pid, pid, kind, one, other) };
+    match last_errno() {
+        _ if order >= 0 => Some(Ok(order == 0)),
+        errno @ (Errno::ENOENT | Errno::EBADF) => Some(Err(errno)),
+        _ => None,
+    }
+}
+
+/// Are two numbers one open file? `None`: it cannot be asked.
+pub fn is_same_file(one: c_int, other: c_int) -> Option<bool> {
+    const KCMP_FILE: c_int = 0;
+    compare(KCMP_FILE, one, other as usize).map(|same| same == Ok(true))
 }
 
 /// The first two numbers of the kernel's release.

@@ -79,8 +79,12 @@ pub use waiting::{take_blocked, wait, Sleep};
 
 /// From the library's constructor: whose process this is, and where libc's sigaction() is.
 pub fn init() {
-    watching::own();
     exchange::find_next();
+}
+
+/// This is the process whose signals are watched.
+pub fn own() {
+    watching::own();
 }
 
 /// Does libc use the signal for itself (to cancel threads, to change their user)?

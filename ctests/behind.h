@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Cases that cannot pass where libc's close() and sigaction() come before ours (backend "linux-behind": the suite
+ * linked with -lc before -lkqueue), each with the reason; BUGS.md says the same in prose. NOT_RUN: it would only wait
+ * for its time limit, or passes now and then.
+ */
+
+#define UNTOLD "nobody tells of the close: the old file goes on reporting until the next change of its number"
+DECLARED("linux-behind", "close.close_removes_the_knotes", UNTOLD)
+DECLARED("linux-behind", "close.close_removes_a_knote_that_was_used", UNTOLD)
+DECLARED("linux-behind", "close.close_removes_both_filters", UNTOLD)
+DECLARED("linux-behind", "close.dup2_over_a_watched_descriptor", UNTOLD)
+DECLARED("linux-behind", "close.dup3_over_a_watched_descriptor", UNTOLD)
+DECLARED("linux-behind", "close.close_range_removes_the_knotes", UNTOLD)
+DECLARED("linux-behind", "close.close_range_to_the_end", UNTOLD)
+DECLARED("linux-behind", "close.closefrom_removes_the_knotes", UNTOLD)
+DECLARED("linux-behind", "close.fclose_removes_the_knotes", UNTOLD)
+DECLARED("linux-behind", "close.freopen_removes_the_knotes", UNTOLD)
+DECLARED("linux-behind", "close.close_of_a_regular_file", UNTOLD)
+DECLARED("linux-behind", "close.number_comes_back_as_another_file", UNTOLD)
+DECLARED("linux-behind", "descriptor.discarded_events_do_not_keep_it_readable", UNTOLD)
+NOT_RUN("linux-behind", "threads.no_event_after_close", UNTOLD)
+
+#define KEPT \
+    "nobody tells that a kqueue is closed: its helpers wait for a kqueue() that looks, and it takes one from birth"
+DECLARED("linux-behind", "cancel.cancellation_leaks_nothing", KEPT)
+DECLARED("linux-behind", "close.close_frees_all_descriptors", KEPT)
+DECLARED("linux-behind", "close.queues_to_the_limit", KEPT)
+DECLARED("linux-behind", "kevent.kqueue_without_descriptors_is_emfile", KEPT)
+DECLARED("linux-behind", "process.child_uses_its_own_queues", KEPT)
+NOT_RUN("linux-behind", "process.fork_while_a_thread_waits", KEPT)
+NOT_RUN("linux-behind", "process.fork_while_queues_are_born", KEPT)
+
+#define UNSEEN "nobody tells that a kqueue is closed: a change that needs no system call still succeeds"
+DECLARED("linux-behind", "close.queue_over_the_number_of_a_queue", UNSEEN)
+DECLARED("linux-behind", "found.cancelled_close_of_a_queue", UNSEEN)
+DECLARED("linux-behind", "kevent.ebadf_for_a_closed_queue", UNSEEN)
+DECLARED("linux-behind", "kevent.ebadf_for_a_reused_number", UNSEEN)
+
+#define SIGACTION "libc's sigaction() comes first: a handler installed later replaces ours, and ours is seen"
+DECLARED("linux-behind", "signal.handler_installed_later", SIGACTION)
+DECLARED("linux-behind", "signal.sigaction_tells_the_programs_own", SIGACTION)
+DECLARED("linux-behind", "signal.sigwait_after_delete", SIGACTION)
+DECLARED("linux-behind", "signal.sa_onstack", SIGACTION)
+DECLARED("linux-behind", "signal.sa_resethand", SIGACTION)
+DECLARED("linux-behind", "signal.errno_survives", SIGACTION)
+DECLARED("linux-behind", "signal.default_action_comes_back", SIGACTION)
+DECLARED("linux-behind", "signal.handled_stop_does_not_stop", SIGACTION)
+DECLARED("linux-behind", "signal.idle_queue_sleeps", SIGACTION)
+
+#define WAITS "nobody tells that a kqueue is closed: its waiters wait on"
+NOT_RUN("linux-behind", "close.close_wakes_a_waiter", WAITS)
+NOT_RUN("linux-behind", "close.close_wakes_all_waiters", WAITS)
+NOT_RUN("linux-behind", "close.dup2_over_the_queue_wakes_all_waiters", WAITS)
+NOT_RUN("linux-behind", "close.close_wakes_a_waiter_with_a_timeout", WAITS)
+NOT_RUN("linux-behind", "close.waiters_do_not_enter_the_next_file", WAITS)
+NOT_RUN("linux-behind", "threads.close_while_in_use", WAITS)
