@@ -20,16 +20,16 @@
 REFUSAL("getsockopt", getsockopt, ANY, E(EPERM, ENOSYS), "", GIVEN)
 /* Time-outs are rounded up to milliseconds. */
 REFUSAL("epoll_pwait2", epoll_pwait2, ANY, E(EPERM, ENOSYS), "", GIVEN)
-/* User space cannot make the queue readable, or be woken: EVFILT_USER, EVFILT_TIMER, EVFILT_SIGNAL. */
+/* User space cannot make the queue readable, or be woken: EVFILT_USER, EVFILT_TIMER, EVFILT_SIGNAL, EVFILT_VNODE. */
 REFUSAL("eventfd", eventfd2, ANY, E(EPERM, ENOSYS),
-        "user trigger traced timer period signal handler sigaction fork helper close_queue", GIVEN)
+        "user trigger traced timer period signal handler sigaction fork helper close_queue vnode directory", GIVEN)
 REFUSAL("eventfd", eventfd2, ANY, E(EPERM, ENOSYS), "duplicate", EBADF)
 REFUSAL("timerfd_create", timerfd_create, ANY, E(EPERM, ENOSYS), "timer period close_queue", GIVEN)
 REFUSAL("timerfd_settime", timerfd_settime, ANY, E(EPERM, ENOSYS), "timer period close_queue", GIVEN)
 REFUSAL("signalfd", signalfd4, ANY, E(EPERM, ENOSYS), "signal handler sigaction close_queue", GIVEN)
-/* Growth of a file is seen by a look 50 times a second; EVFILT_VNODE has no other way. */
-REFUSAL("inotify", inotify_init1, ANY, E(EPERM, ENOSYS), "vnode directory", GIVEN)
-REFUSAL("inotify_add_watch", inotify_add_watch, ANY, E(EPERM, ENOSYS), "vnode directory", GIVEN)
+/* Files are looked at 50 times a second; what only a witness can tell (NOTE_OPEN and its kin) is refused. */
+REFUSAL("inotify", inotify_init1, ANY, E(EPERM, ENOSYS), "", GIVEN)
+REFUSAL("inotify_add_watch", inotify_add_watch, ANY, E(EPERM, ENOSYS), "", GIVEN)
 /* Processes are looked at by their number. */
 REFUSAL("pidfd_open", pidfd_open, ANY, E(EPERM, ENOSYS), "", GIVEN)
 REFUSAL("pidfd_send_signal", pidfd_send_signal, ANY, E(EPERM, ENOSYS), "", GIVEN)
@@ -48,9 +48,8 @@ REFUSAL("prlimit64", prlimit64, ANY, E(EPERM, ENOSYS), "", GIVEN)
 REFUSAL("close_range", close_range, ANY, E(EPERM, ENOSYS), "close_range", GIVEN)
 
 /* Forks are told in the numbers of the first PID namespace, and /proc says which one this is. A file is watched by
- * its path in /proc. */
+ * its path in /proc; without it is looked at. */
 REFUSAL("/proc", PROC, ANY, E(ENOENT, EACCES), "forks process_again", EOPNOTSUPP)
-REFUSAL("/proc", PROC, ANY, E(ENOENT, EACCES), "vnode directory", GIVEN)
 
 /* ---- Old kernels -------------------------------------------------------------------------------- */
 

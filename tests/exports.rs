@@ -123,6 +123,8 @@ fn uninstall_removes_what_install_placed() {
         "usr/lib/some-linux/libkqueue.so.0",
         &format!("usr/lib/some-linux/libkqueue.so.0.{}", env!("CARGO_PKG_VERSION").rsplit_once('.').unwrap().0),
         "usr/lib/some-linux/pkgconfig/libkqueue.pc",
+        "usr/lib/some-linux/cmake/libkqueue/libkqueue-config.cmake",
+        "usr/lib/some-linux/cmake/libkqueue/libkqueue-config-version.cmake",
         "usr/share/man/man2/kevent.2",
         "usr/share/man/man2/kqueue.2",
     ];

@@ -7,7 +7,7 @@
 use super::knote::{State, NIL};
 use super::watches::{Role, WatchId};
 use super::Queue;
-use crate::event::{NOTE_EXTEND, NOTE_LINK, NOTE_RENAME, NOTE_WRITE};
+use crate::event::{NOTE_ATTRIB, NOTE_EXTEND, NOTE_LINK, NOTE_RENAME, NOTE_WRITE};
 use crate::filter::vnode;
 use crate::platform::{self, descriptors, front, sys, FileEvent, FileState, Watched};
 
@@ -232,6 +232,13 @@ impl Queue<'_> {
                 (then.links, then.mode, then.owner, then.group) = (seen.links, seen.mode, seen.owner, seen.group);
             }
             self.contents.watches.watch(watch).seen = Some(then);
+        } else {
+            // It cannot be looked at just now: what the kernel says is told as it is.
+            for (event, note) in [(Watched::MODIFIED, NOTE_WRITE), (Watched::ATTRIBUTES, NOTE_ATTRIB)] {
+                if what.contains(event) {
+                    news |= self.post(watch, note);
+                }
+            }
         }
         if what.contains(Watched::RENAMED) {
             self.follow(watch);
