@@ -6,6 +6,8 @@
 #   make demo               show kqueue at work, in a few seconds
 #   make check              the tests: Rust and C; the last line counts them
 #   make check-libevent     libevent's own regression suite on our kqueue
+#   make bench              as fast as hand-written epoll? All scenarios, in some minutes, on an idle machine
+#                           (SCENARIO='user-*' some of them; LIBKQUEUE=/path/to/libkqueue.so another library)
 #   make clean
 #
 # CARGOFLAGS is passed to cargo, as in CARGOFLAGS="--locked --offline". BACKEND names the cargo feature of a
@@ -100,10 +102,17 @@ check: stage
 check-libevent: stage
 	tests/libevent/run.sh $(STAGE)
 
+# The committed figures and the README's picture are those of a whole run on this library.
+BENCH_CHOICE = $(SCENARIO)$(LIBKQUEUE)$(REPETITIONS)
+bench: stage
+	@$(MAKE) --no-print-directory -C benches run PREFIX_DIR=$(STAGE) \
+	    $(if $(LIBKQUEUE),LIBKQUEUE=$(abspath $(LIBKQUEUE))) $(if $(BENCH_CHOICE),,RESULTS=results.tsv)
+	@$(if $(BENCH_CHOICE),,$(MAKE) --no-print-directory -C benches picture)
+
 clean:
 	$(CARGO) clean
 	rm -rf build
 
 force:
 
-.PHONY: all install uninstall stage demo check check-libevent clean force
+.PHONY: all install uninstall stage demo check check-libevent bench clean force
