@@ -20,7 +20,7 @@ struct family {
     pid_t child;
     pid_t children[CHILDREN];
     int pidfds[CHILDREN];
-    int gate[2];
+    int gate[2], there[2];
 };
 
 static int pidfd(pid_t pid)
@@ -73,19 +73,25 @@ static void kq_add_delete(const struct row *row)
     OK(kill(family.child, SIGKILL));
 }
 
-/* Children that wait for the gate to open and then exit, all at once. */
+/* Children that wait for the gate to open and then exit, all at once. Returns when all of them are there. */
 static void raise_children(struct family *family)
 {
     OK(pipe(family->gate));
+    OK(pipe(family->there));
     for (int i = 0; i < CHILDREN; i++) {
         family->children[i] = OK(fork());
         if (family->children[i] == 0) {
             char byte;
             close(family->gate[1]);
+            put_byte(family->there[1]);
             _exit(read(family->gate[0], &byte, 1) == 0 ? STATUS : 1);
         }
     }
+    for (int i = 0; i < CHILDREN; i++)
+        take_byte(family->there[0]);
     OK(close(family->gate[0]));
+    OK(close(family->there[0]));
+    OK(close(family->there[1]));
 }
 
 static void bury_children(struct family *family)
@@ -167,8 +173,37 @@ static void kq_exit(const struct row *row)
     measure_parts(kq_exits, &family);
 }
 
+/* ---- fork(), of a program that has a queue ------------------------------------------------------- */
+
+static void forks(void *state, long n)
+{
+    (void)state;
+    while (n-- > 0) {
+        int status;
+        pid_t child = OK(fork());
+        if (child == 0)
+            _exit(STATUS);
+        CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == STATUS);
+    }
+}
+
+static void raw_fork(const struct row *row)
+{
+    (void)row;
+    OK(epoll_create1(EPOLL_CLOEXEC));
+    measure(forks, NULL);
+}
+
+static void kq_fork(const struct row *row)
+{
+    (void)row;
+    OK(kqueue());
+    measure(forks, NULL);
+}
+
 static struct row rows[] = {
     {.name = "proc-add-delete", .raw = raw_add_delete, .kq = kq_add_delete},
     {.name = "proc-500-exits", .raw = raw_exit, .kq = kq_exit},
+    {.name = "fork-and-wait", .raw = raw_fork, .kq = kq_fork},
 };
 ROWS(rows)

@@ -16,6 +16,7 @@
 
 struct pong {
     int queue, fds[2];
+    int with_end; /* the raw side asks for the end of writing, too */
 };
 
 static void raw_pong(void *state, long n)
@@ -241,6 +242,8 @@ static void raw_writable(void *state, long n)
         CHECK(event.events == EPOLLOUT && event.data.u64 == (uint64_t)pong->fds[0]);
         OK(getsockopt(pong->fds[0], SOL_SOCKET, SO_MEMINFO, info, &size));
         CHECK(info[SK_MEMINFO_SNDBUF] > info[SK_MEMINFO_WMEM_ALLOC]);
+        if (pong->with_end)
+            OK(send(pong->fds[0], "", 0, MSG_DONTWAIT | MSG_NOSIGNAL));
     }
 }
 
@@ -256,8 +259,7 @@ static void kq_writable(void *state, long n)
 
 static void raw_write(const struct row *row)
 {
-    (void)row;
-    struct pong pong = {.queue = OK(epoll_create1(EPOLL_CLOEXEC))};
+    struct pong pong = {.queue = OK(epoll_create1(EPOLL_CLOEXEC)), .with_end = row->style != NULL};
     socket_pair(pong.fds);
     control(pong.queue, EPOLL_CTL_ADD, pong.fds[0], EPOLLOUT);
     measure(raw_writable, &pong);
@@ -325,6 +327,7 @@ static struct row rows[] = {
     {.name = "pingpong-100000-queues", .raw = raw_idle_queues, .kq = kq_idle_queues, .a = 100000},
     CROWD(10, 64), CROWD(10, 1024), CROWD(100, 64), CROWD(100, 1024), CROWD(1000, 64), CROWD(1000, 1024),
     {.name = "write-ready", .raw = raw_write, .kq = kq_write},
+    {.name = "write-ready-with-end", .raw = raw_write, .kq = kq_write, .style = "with end"},
     {.name = "nothing-ready", .raw = raw_nothing, .kq = kq_nothing},
 };
 ROWS(rows)
