@@ -10,6 +10,8 @@
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make deb                Debian packages, in build/deb
 #   make dist               a release archive with the crates in it, in build/dist
+#   make bench              as fast as hand-written epoll? All scenarios, in some minutes, on an idle machine
+#                           (SCENARIO='user-*' some of them; LIBKQUEUE=/path/to/libkqueue.so another library)
 #   make clean
 #
 # CARGOFLAGS is passed to cargo, as in CARGOFLAGS="--locked --offline". BACKEND names the cargo feature of a
@@ -140,10 +142,17 @@ dist:
 	rm -rf build/dist/libkqueue-$(VERSION)
 	ls -l build/dist
 
+# The committed figures and the README's picture are those of a whole run on this library.
+BENCH_CHOICE = $(SCENARIO)$(LIBKQUEUE)$(REPETITIONS)
+bench: stage
+	@$(MAKE) --no-print-directory -C benches run PREFIX_DIR=$(STAGE) \
+	    $(if $(LIBKQUEUE),LIBKQUEUE=$(abspath $(LIBKQUEUE))) $(if $(BENCH_CHOICE),,RESULTS=results.tsv)
+	@$(if $(BENCH_CHOICE),,$(MAKE) --no-print-directory -C benches picture)
+
 clean:
 	$(CARGO) clean
 	rm -rf build
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-libevent check-consumers deb dist clean force
+.PHONY: all install uninstall stage demo check check-full check-libevent check-consumers deb dist bench clean force
