@@ -247,6 +247,12 @@ impl Queue<'_> {
         if self.contents.knotes[mover].filter.is_polled() {
             self.place(mover, &node);
         }
+        // A collection that came to nothing may have changed the mode of more than one.
+        for id in node.knotes.into_iter().take(POLLED_LANES).rev() {
+            if id != NIL && id != mover {
+                self.place(id, &node);
+            }
+        }
         let mut wanted = [Arm::empty(); PLACES];
         for id in node.knotes.into_iter().take(POLLED_LANES) {
             if id != NIL {
