@@ -5,6 +5,7 @@
 #   make uninstall          remove what install placed, given the same variables
 #   make demo               show kqueue at work, in a few seconds
 #   make check              the tests: Rust and C; the last line counts them
+#   make check-model        the model-based tests find the errors seeded for them
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make clean
 #
@@ -100,10 +101,15 @@ check: stage
 check-libevent: stage
 	tests/libevent/run.sh $(STAGE)
 
+# In a folder of its own: the library with seeded errors must not be taken for the real one.
+check-model:
+	$(CARGO) test --release --features seeded-bugs --test model --target-dir $(or $(CARGO_TARGET_DIR),target)/seeded \
+	    --config profile.release.lto=false $(CARGOFLAGS)
+
 clean:
 	$(CARGO) clean
 	rm -rf build
 
 force:
 
-.PHONY: all install uninstall stage demo check check-libevent clean force
+.PHONY: all install uninstall stage demo check check-libevent check-model clean force

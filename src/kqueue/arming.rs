@@ -25,6 +25,10 @@ enum Mode {
 }
 
 fn mode(knote: &Knote) -> Mode {
+    #[cfg(feature = "seeded-bugs")]
+    if crate::seeded::is("edge-made-level") && knote.sticky == Sticky::CLEAR && !knote.is(State::DISABLED) {
+        return Mode::Level;
+    }
     if knote.is(State::DISABLED | State::NEVER) {
         Mode::Off
     } else if knote.is(State::QUIET) {
