@@ -150,7 +150,8 @@ impl Queue<'_> {
 
     fn enter_and_arm(&mut self, id: KnoteId, fd: i32) -> Result<()> {
         self.enter(id, fd)?;
-        self.settle(id, false)
+        // An edge that a disabled knote left armed has been told of to that one.
+        self.settle(id, true)
     }
 
     /// Ties a new knote to its descriptor, of which no item of the kernel's tells. `EBADF`, `ENOMEM`.
