@@ -4,7 +4,7 @@
 //! Knotes about descriptors ask `files`; EVFILT_VNODE would be one more arm of `condition` and of `check`.
 
 use super::constants::*;
-use super::files::{Files, Ready, Report, What};
+use super::files::{Files, Kind, Ready, Report, What};
 use super::things::{Child, Signal};
 use kqueue::event::kevent;
 use libc::{EBADF, EINVAL, ENOENT, EPERM, ESRCH};
@@ -421,12 +421,17 @@ impl Model {
                     Ready::Maybe(_) => Stood::Maybe,
                     Ready::Yes(_) => Stood::Yes,
                 };
-                let nested = matches!(self.files.files[knote.file].what, What::Queue { .. });
+                let restless = match self.files.files[knote.file].what {
+                    // Whatever stirs in the other kqueue is an edge.
+                    What::Queue { .. } => true,
+                    // So is an acknowledgement, which comes when it likes.
+                    What::Socket { pair, .. } => self.files.pairs[pair].kind == Kind::Tcp && knote.filter != READ,
+                    _ => false,
+                };
                 let news = match (knote.stood, stands) {
                     (Stood::No, Stood::Yes) if !file => News::Must,
                     (Stood::No | Stood::Maybe, Stood::Yes | Stood::Maybe) => News::May,
-                    // Whatever stirs in the other kqueue is an edge.
-                    _ if nested => News::May,
+                    _ if restless => News::May,
                     _ => News::No,
                 };
                 let knote = &mut self.queues[queue].knotes[at];
