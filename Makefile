@@ -6,6 +6,7 @@
 #   make demo               show kqueue at work, in a few seconds
 #   make check              the tests: Rust, C, every way to be loaded; the last line counts them
 #   make check-full         the same with more rounds, tools, shapes and faults, in some eight minutes
+#   make check-model        the model-based tests find the errors seeded for them
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make deb                Debian packages, in build/deb
@@ -149,10 +150,16 @@ bench: stage
 	    $(if $(LIBKQUEUE),LIBKQUEUE=$(abspath $(LIBKQUEUE))) $(if $(BENCH_CHOICE),,RESULTS=results.tsv)
 	@$(if $(BENCH_CHOICE),,$(MAKE) --no-print-directory -C benches picture)
 
+# In a folder of its own: the library with seeded errors must not be taken for the real one.
+check-model:
+	$(CARGO) test --release --features seeded-bugs --test model --target-dir $(or $(CARGO_TARGET_DIR),target)/seeded \
+	    --config profile.release.lto=false $(CARGOFLAGS)
+
 clean:
 	$(CARGO) clean
 	rm -rf build
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-libevent check-consumers deb dist bench clean force
+.PHONY: all install uninstall stage demo check check-full check-model check-libevent check-consumers deb dist bench clean \
+    force

@@ -17,4 +17,6 @@ mod filter;
 mod kqueue;
 mod platform;
 mod registry;
+#[cfg(feature = "seeded-bugs")]
+mod seeded;
 mod trace;

@@ -128,7 +128,12 @@ pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Res
         count_wishes(queue, before, change.fflags);
         hear(queue);
     }
-    queue.activate(id);
+    // One with nothing to say would keep room of the eventlist from those that have (1.12).
+    let knote = *queue.knote(id);
+    let pending = queue.contents.processes.get(knote.aux).is_some_and(|process| process.pending != 0);
+    if pending || knote.is(State::TICK) {
+        queue.activate(id);
+    }
     Ok(())
 }
 

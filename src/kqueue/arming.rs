@@ -25,6 +25,10 @@ enum Mode {
 }
 
 fn mode(knote: &Knote) -> Mode {
+    #[cfg(feature = "seeded-bugs")]
+    if crate::seeded::is("edge-made-level") && knote.sticky == Sticky::CLEAR && !knote.is(State::DISABLED) {
+        return Mode::Level;
+    }
     if knote.is(State::DISABLED | State::NEVER) {
         Mode::Off
     } else if knote.is(State::QUIET) {
@@ -169,7 +173,8 @@ impl Queue<'_> {
 
     fn enter_and_arm(&mut self, id: KnoteId, fd: i32) -> Result<()> {
         self.enter(id, fd)?;
-        self.settle(id, false)
+        // An edge that a disabled knote left armed has been told of to that one.
+        self.settle(id, true)
     }
 
     /// Ties a new knote to its descriptor, of which no item of the kernel's tells. Who the file is has to be noted
@@ -286,6 +291,12 @@ impl Queue<'_> {
         }
         if self.contents.knotes[mover].filter.is_polled() {
             self.place(mover, &node);
+        }
+        // A collection that came to nothing may have changed the mode of more than one.
+        for id in node.knotes.into_iter().take(POLLED_LANES).rev() {
+            if id != NIL && id != mover {
+                self.place(id, &node);
+            }
         }
         let mut wanted = [Arm::empty(); PLACES];
         for id in node.knotes.into_iter().take(POLLED_LANES) {

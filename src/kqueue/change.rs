@@ -71,6 +71,8 @@ impl Queue<'_> {
         match self.find(filter, change.ident) {
             None if flags & EV_ADD != 0 => self.add(filter, change, flags),
             None if filter.is_descriptor() && !is_open(change.ident) => Err(Errno::EBADF),
+            #[cfg(feature = "seeded-bugs")]
+            None if crate::seeded::is("wrong-errno") && flags & EV_DELETE != 0 => Err(Errno::EINVAL),
             None => Err(Errno::ENOENT),
             Some(id) if flags & EV_DELETE != 0 => {
                 self.delete(id);
@@ -106,6 +108,10 @@ impl Queue<'_> {
         let before = *knote;
         if flags & EV_KEEPUDATA == 0 {
             knote.udata = change.udata as usize;
+        }
+        #[cfg(feature = "seeded-bugs")]
+        if crate::seeded::is("udata-lost") && flags & EV_ENABLE != 0 {
+            knote.udata = before.udata;
         }
         if flags & EV_DISABLE != 0 {
             knote.state.insert(State::DISABLED);

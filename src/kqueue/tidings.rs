@@ -51,11 +51,17 @@ impl Departures {
 impl Queue<'_> {
     /// Some files have news. No knote may be in hand: those whose descriptor is found closed are freed.
     pub fn files_changed(&mut self) {
-        self.contents.watches.calming = true;
-        self.drain_files();
-        self.contents.watches.calming = false;
-        while let Some(fd) = self.contents.watches.suspects.pop() {
-            self.identify(fd);
+        // The end of a watch is an event, too: a kevent() that returns 0 leaves nothing that polls readable (10.5).
+        for _ in 0..4 {
+            self.contents.watches.calming = true;
+            self.drain_files();
+            self.contents.watches.calming = false;
+            if self.contents.watches.suspects.is_empty() {
+                return;
+            }
+            while let Some(fd) = self.contents.watches.suspects.pop() {
+                self.identify(fd);
+            }
         }
     }
 

@@ -185,15 +185,17 @@ impl Slot {
         let Ok(mut contents) = self.lock() else { return };
         self.take_triggers(&mut self.queue(&mut contents));
         let ready = contents.has_ready();
-        let differs = ready != contents.woken;
-        contents.woken = ready;
-        if differs && !ready {
+        let mut wakes = ready && !contents.woken;
+        if !ready && contents.woken {
             // Under the lock: after it, another thread's wake-up might be the one that is taken back.
             self.kernel.unwake();
+            // A signal handler's is taken back with ours; it takes no lock, but leaves its word before it wakes.
+            wakes = self.signals.load(SeqCst) != 0 || self.triggers.any();
         }
+        contents.woken = ready || wakes;
         self.set_attention(&contents);
         drop(contents);
-        if differs && ready {
+        if wakes {
             self.kernel.wake(self.index);
         }
     }
