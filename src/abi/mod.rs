@@ -16,7 +16,12 @@ use std::sync::OnceLock;
 
 /// Runs the body of an exported function: errno for an `Err`, and for a panic, which must not reach C.
 fn result_or_errno(body: impl FnOnce() -> Result<c_int>) -> c_int {
-    match guarded(body) {
+    value_or_errno(guarded(body))
+}
+
+#[inline]
+fn value_or_errno(result: Result<c_int>) -> c_int {
+    match result {
         Ok(value) => value,
         Err(errno) => {
             sys::set_errno(errno);

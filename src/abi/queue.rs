@@ -1,13 +1,13 @@
 //! kqueue(2) and kevent(2).
 
-use super::result_or_errno;
+use super::{result_or_errno, value_or_errno};
 use crate::errno::{guarded, Errno, Result};
 use crate::event::{kevent, KQUEUE_CLOEXEC};
 use crate::kqueue::change::{Applied, Eventlist};
 use crate::kqueue::collect::{self, Wait};
 use crate::platform::signals::Sleep;
 use crate::platform::start;
-use crate::platform::sys::{self, Uncancelled};
+use crate::platform::sys::{self, Cancellation, Uncancelled};
 use crate::registry;
 use crate::trace;
 use core::ffi::{c_int, c_uint};
@@ -191,12 +191,12 @@ unsafe fn checked_kevent(
     }
     // Outlives all else: what it lets in at the end may leave by siglongjmp(), or change errno.
     let mut sleep = Sleep::new();
-    let uncancelled = Uncancelled::begin();
+    let cancellation = Cancellation::new();
     let mut events = Events { first: eventlist, room, len: 0 };
-    let result = run(kq, Changes { next: changelist, left }, &mut events, timeout, &uncancelled, &mut sleep);
-    drop(uncancelled);
+    let result = run(kq, Changes { next: changelist, left }, &mut events, timeout, &cancellation, &mut sleep);
+    drop(cancellation);
     drop(sleep);
-    result_or_errno(|| result.map(|count| count as c_int))
+    value_or_errno(result.map(|count| count as c_int))
 }
 
 /// kevent(), told of. The guards are gone while the call is under way: it may be cancelled.
@@ -238,10 +238,10 @@ fn run(
     changes: Changes,
     events: &mut Events,
     timeout: *const libc::timespec,
-    uncancelled: &Uncancelled,
+    cancellation: &Cancellation,
     sleep: &mut Sleep,
 ) -> Result<usize> {
-    let entered = registry::enter(kq)?;
+    let entered = registry::enter(kq, cancellation)?;
     let slot = entered.slot;
     if changes.left > 0 {
         sys::hand_over(slot);
@@ -253,7 +253,7 @@ fn run(
     if changes.left > 0 {
         let applied = guarded(|| {
             let mut contents = slot.lock()?;
-            let result = slot.queue(&mut contents).apply(changes, events);
+            let result = slot.queue(&mut contents).apply(changes, events, || cancellation.hold());
             slot.set_attention(&contents);
             result
         });
@@ -261,6 +261,7 @@ fn run(
         match applied {
             Ok(Applied::All) => {}
             other => {
+                cancellation.hold();
                 slot.announce();
                 return other.map(|applied| if applied == Applied::Told { events.len } else { 0 });
             }
@@ -270,9 +271,10 @@ fn run(
     let result = if events.room == 0 {
         Ok(())
     } else {
-        wait_of(timeout).and_then(|wait| collect::collect(slot, events, wait, uncancelled, cancelable, sleep))
+        wait_of(timeout).and_then(|wait| collect::collect(slot, events, wait, cancellation, cancelable, sleep))
     };
     if slot.has_attention() {
+        cancellation.hold();
         slot.announce();
     }
     if events.len > 0 {

@@ -128,6 +128,17 @@ pub fn check_touch(filter: Filter, change: &kevent, flags: u16) -> Result<()> {
     }
 }
 
+/// May a change of the filter call what libc makes a cancellation point (read, poll, waitid and their like)? The
+/// commonest do not: system calls about epoll and timers are none.
+#[inline]
+pub fn may_block(filter: i16) -> bool {
+    match filter {
+        EVFILT_USER | EVFILT_TIMER => false,
+        EVFILT_READ | EVFILT_WRITE | EVFILT_EXCEPT | EVFILT_EMPTY => !front::is_in_front(),
+        _ => true,
+    }
+}
+
 pub fn attach(queue: &mut Queue, id: KnoteId, change: &kevent) -> Result<()> {
     match queue.knote(id).filter {
         Filter::Read | Filter::Write | Filter::Except | Filter::Empty => io::attach(queue, id),

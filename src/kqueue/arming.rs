@@ -62,6 +62,10 @@ fn arm_of(knote: &Knote) -> Arm {
         }
 }
 
+fn is_level_item(armed: Arm) -> bool {
+    !armed.intersects(Arm::EDGE | Arm::ONCE)
+}
+
 pub fn place_of(knote: &Knote) -> Place {
     Place(((knote.state & State::PLACE).bits() >> State::PLACE.bits().trailing_zeros()) as u8)
 }
@@ -321,6 +325,20 @@ impl Queue<'_> {
             *place = node;
         }
         result
+    }
+
+    /// Does the kernel tell of a level knote already?
+    #[inline]
+    pub fn is_armed(&mut self, id: KnoteId) -> bool {
+        let knote = &self.contents.knotes[id];
+        let (fd, place, wanted) = (knote.fd(), place_of(knote), arm_of(knote));
+        let level = mode(knote) == Mode::Level;
+        level
+            && self
+                .contents
+                .nodes
+                .get(fd)
+                .is_some_and(|node| node.armed(place).contains(wanted) && is_level_item(node.armed(place)))
     }
 
     /// Decides which epoll the mover's item is in: it stays where it is, or goes to the first place where it can

@@ -29,12 +29,21 @@ pub enum Applied {
 }
 
 impl Queue<'_> {
-    /// Applies `changes`. `Err`: an error that found no room (1.5).
-    pub fn apply(&mut self, changes: impl Iterator<Item = kevent>, out: &mut impl Eventlist) -> Result<Applied> {
+    /// Applies `changes`. `Err`: an error that found no room (1.5). `slowly` is called before what may be a
+    /// cancellation point of libc's.
+    pub fn apply(
+        &mut self,
+        changes: impl Iterator<Item = kevent>,
+        out: &mut impl Eventlist,
+        slowly: impl Fn(),
+    ) -> Result<Applied> {
         for change in changes {
             // 1.10
             if change.filter == 0 {
                 continue;
+            }
+            if filter::may_block(change.filter) {
+                slowly();
             }
             let told = |errno| kevent { flags: (change.flags & !EV_SYSFLAGS) | EV_ERROR, data: errno, ..change };
             let answer = if change.filter == EVFILT_LIBKQUEUE {

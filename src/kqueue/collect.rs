@@ -20,12 +20,12 @@ use crate::event::*;
 use crate::filter::Report;
 use crate::filter::{self, proc, Filter, POLLED_LANES};
 use crate::platform::signals::{self, Sleep};
-use crate::platform::sys::{self, Uncancelled};
+use crate::platform::sys::{self, Cancellation};
 use crate::platform::{Arm, Buffer, Clock, Event, Mask, Place, Source, PLACES};
 use crate::registry::Slot;
 
 /// How many events one call of the kernel's brings at most.
-const BATCH: usize = 512;
+const BATCH: usize = 1024;
 /// For short eventlists, so that a kevent() in a handler on a small stack needs little of it.
 const SMALL_BATCH: usize = 32;
 
@@ -50,23 +50,25 @@ pub fn collect(
     slot: &'static Slot,
     out: &mut impl Eventlist,
     wait: Wait,
-    guard: &Uncancelled,
+    cancellation: &Cancellation,
     cancelable: bool,
     sleep: &mut Sleep,
 ) -> Result<()> {
-    let cancel = cancelable.then(|| guard.program_state());
     if out.room() <= SMALL_BATCH {
-        collect_by::<SMALL_BATCH>(slot, out, wait, cancel, sleep)
+        collect_by::<SMALL_BATCH>(slot, out, wait, cancellation, cancelable, sleep)
     } else {
-        collect_by::<BATCH>(slot, out, wait, cancel, sleep)
+        collect_by::<BATCH>(slot, out, wait, cancellation, cancelable, sleep)
     }
 }
 
+/// Not inlined: the large buffer would be on the stack of every call.
+#[inline(never)]
 fn collect_by<const N: usize>(
     slot: &'static Slot,
     out: &mut impl Eventlist,
     wait: Wait,
-    cancel: Option<libc::c_int>,
+    cancellation: &Cancellation,
+    cancelable: bool,
     sleep: &mut Sleep,
 ) -> Result<()> {
     let mut buffer = Buffer::<N>::new();
@@ -80,11 +82,12 @@ fn collect_by<const N: usize>(
         Wait::No => Some(sys::timespec_of(0)),
         Wait::Forever => None,
     };
-    let mut collection = Collection { slot, turn: None, repeated: 0, kept: 0, half: out.room() / 2 };
+    let mut collection = Collection { slot, turn: None, repeated: 0, told: 0, kept: 0, half: out.room() / 2 };
     loop {
         let mut look = Look::default();
         let late = slot.kernel().late_timer();
         if late.is_some() || slot.has_attention() {
+            cancellation.hold();
             look = guarded(|| collection.look(late, &timeout, out, &mut buffer))?;
             if look.is_over {
                 return Ok(());
@@ -96,8 +99,11 @@ fn collect_by<const N: usize>(
             None => &timeout,
             short => short,
         };
+        if !cancelable {
+            cancellation.hold();
+        }
         let room = out.room().saturating_sub(collection.kept).clamp(1, N);
-        let events = wait_for_events(slot, sleep, &mut buffer, room, patience, cancel);
+        let events = wait_for_events(slot, sleep, &mut buffer, room, patience, cancelable.then_some(cancellation));
         if slot.is_closed() {
             return Err(Errno::EBADF);
         }
@@ -105,6 +111,7 @@ fn collect_by<const N: usize>(
         match events {
             Ok([]) if !look.kernel_first => {}
             Ok(events) => {
+                cancellation.hold();
                 let taken = guarded(|| collection.take_in(events, room, sleep, out))?;
                 if taken.stuck {
                     sys::nap(STUCK);
@@ -146,6 +153,8 @@ struct Collection {
     turn: Option<u32>,
     /// How many events of the kernel's told nothing new.
     repeated: usize,
+    /// How many events were told without it: it may say all of them again before it comes to the rest.
+    told: usize,
     /// How much of the room is kept for what processes have to say; at most half.
     kept: usize,
     half: usize,
@@ -195,6 +204,7 @@ impl Collection {
         if out.len() > 0 && !kernel_can_tell {
             queue.take_wake(buffer);
         }
+        self.told = out.len();
         queue.finish(self.slot);
         look.is_over = out.room() == 0 || (out.len() > 0 && !kernel_can_tell);
         Ok(look)
@@ -207,12 +217,11 @@ impl Collection {
         queue.take_turn(&mut self.turn);
         let news = queue.process_all(slot, events, sleep, out, self.half);
         self.kept = queue.contents.departures.len().min(self.half);
-        // What was armed anew reports once more. Behind a full batch there may be more; if all of it only said
-        // again what this collection has reported, the kernel goes on to the next, until it has said all of
-        // that once.
+        // What was armed anew reports once more. Behind a full batch there may be more; the kernel takes what is ready in
+        // turns, so it has none when it begins to say again what it has told of in this collection.
         self.repeated += if news { 0 } else { events.len() };
         let full = events.len() == room;
-        let again = core::mem::take(&mut queue.contents.rearmed) || (full && self.repeated <= out.len() + PLACES);
+        let again = core::mem::take(&mut queue.contents.rearmed) || (full && self.repeated <= self.told + PLACES);
         let stuck = queue.check_staleness(full);
         let goes_on = again && out.room() > self.kept && (out.len() > 0 || self.kept > 0);
         if !goes_on {
@@ -241,7 +250,7 @@ fn wait_for_events<'a, const N: usize>(
     buffer: &'a mut Buffer<N>,
     room: usize,
     timeout: &sys::Timeout,
-    cancel: Option<libc::c_int>,
+    cancellation: Option<&Cancellation>,
 ) -> Result<&'a [Event]> {
     struct Cancelled(&'static Slot);
     impl Drop for Cancelled {
@@ -250,7 +259,7 @@ fn wait_for_events<'a, const N: usize>(
         }
     }
     let guard = Cancelled(slot);
-    let events = signals::wait(sleep, slot.index(), slot.kernel(), buffer, room, timeout, cancel);
+    let events = signals::wait(sleep, slot.index(), slot.kernel(), buffer, room, timeout, cancellation);
     core::mem::forget(guard);
     events
 }

@@ -119,7 +119,7 @@ impl Closing {
     /// `None`: the number was never seen by the library, nothing to tell.
     #[inline]
     pub fn begin(fd: i32) -> Option<(Closing, Classes)> {
-        let cell = cell(fd)?;
+        let cell = CELLS.get_to_write(fd)?;
         let word = cell.state.fetch_add(CLOSER, SeqCst);
         Some((Closing(cell), Classes(word & CLASSES)))
     }

@@ -5,7 +5,7 @@
 //! process ends. What a page holds is reused, the page is not given back.
 
 use crate::errno::{Errno, Result};
-use core::sync::atomic::{AtomicPtr, Ordering::*};
+use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering::*};
 
 /// A place for one leaked slice of exactly `len` elements, empty until [`Stable::publish`].
 pub struct Stable<T> {
@@ -60,11 +60,23 @@ pub unsafe trait Zeroed: Sync + Sized + 'static {}
 /// malloc, so it can be done in a signal handler; the kernel gives memory only to what is touched.
 pub struct DescriptorTable<T: Zeroed> {
     pages: [AtomicPtr<T>; PAGES],
+    /// No element above was ever written to, so nobody has to look there.
+    highest: AtomicI32,
 }
 
 impl<T: Zeroed> DescriptorTable<T> {
     pub const fn new() -> Self {
-        DescriptorTable { pages: [const { AtomicPtr::new(core::ptr::null_mut()) }; PAGES] }
+        DescriptorTable { pages: [const { AtomicPtr::new(core::ptr::null_mut()) }; PAGES], highest: AtomicI32::new(-1) }
+    }
+
+    /// The element of `fd` to write to, if its page exists.
+    #[inline]
+    pub fn get_to_write(&'static self, fd: i32) -> Option<&'static T> {
+        let element = self.get(fd)?;
+        if fd > self.highest.load(Relaxed) {
+            self.highest.fetch_max(fd, SeqCst);
+        }
+        Some(element)
     }
 
     /// The element of `fd`, if its page exists.
@@ -82,15 +94,19 @@ impl<T: Zeroed> DescriptorTable<T> {
     /// The element of `fd`; makes its page. `EBADF` for a number that no descriptor can have, `ENOMEM`.
     #[inline]
     pub fn get_or_make(&'static self, fd: i32) -> Result<&'static T> {
-        match self.get(fd) {
+        match self.get_to_write(fd) {
             Some(element) => Ok(element),
             None => self.make(fd),
         }
     }
 
-    /// Calls `each` with the elements from `first` to `last` whose page exists.
+    /// Calls `each` with the elements from `first` to `last` that may have been written to.
     pub fn each_page(&'static self, first: u32, last: u32, mut each: impl FnMut(u32, &'static T)) {
-        let (first, last) = (first as usize, (last as usize).min(PAGES * PAGE - 1));
+        let Ok(highest) = usize::try_from(self.highest.load(SeqCst)) else { return };
+        let (first, last) = (first as usize, (last as usize).min(highest));
+        if first > last {
+            return;
+        }
         for page in first >> PAGE_BITS..=last >> PAGE_BITS {
             if self.pages[page].load(Acquire).is_null() {
                 continue;
@@ -112,6 +128,6 @@ impl<T: Zeroed> DescriptorTable<T> {
         if place.compare_exchange(core::ptr::null_mut(), page, AcqRel, Acquire).is_err() {
             super::sys::unmap(page.cast(), bytes);
         }
-        self.get(fd).ok_or(Errno::EBADF)
+        self.get_to_write(fd).ok_or(Errno::EBADF)
     }
 }

@@ -29,6 +29,8 @@ struct Line([Place; DEPTH]);
 
 static VISITS: [Line; LINES] =
     [const { Line([const { Place { word: AtomicU64::new(0), frame: AtomicUsize::new(0) } }; DEPTH]) }; LINES];
+/// A bit for each line that was ever used: nobody looks into the others.
+static USED: [AtomicU64; LINES / 64] = [const { AtomicU64::new(0) }; LINES / 64];
 /// How many places of the lines were ever used.
 static DEEPEST: AtomicUsize = AtomicUsize::new(1);
 /// Visits that found no place: queues cannot be told apart there, closers wait for all of them.
@@ -50,8 +52,13 @@ impl Visit {
         let start = ((word >> SLOT_BITS).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize;
         for depth in 0..DEPTH {
             for step in 0..LINES {
-                let place = &VISITS[(start + step) % LINES].0[depth];
+                let line = (start + step) % LINES;
+                let place = &VISITS[line].0[depth];
                 let seen = place.word.load(Relaxed);
+                if USED[line / 64].load(Relaxed) & 1 << (line % 64) == 0 {
+                    // Before the place is claimed.
+                    USED[line / 64].fetch_or(1 << (line % 64), SeqCst);
+                }
                 // Stacks grow down: a visit deeper in the same stack cannot be under way any more.
                 let left = seen == word && frame.wrapping_sub(place.frame.load(Relaxed)).wrapping_sub(1) < STACK;
                 if left || (seen == 0 && place.word.compare_exchange(0, word, SeqCst, Relaxed).is_ok()) {
@@ -84,16 +91,26 @@ pub fn others(slot: u32) -> bool {
     let slot_of = |word: u64| word & ((1 << SLOT_BITS) - 1);
     let deepest = DEEPEST.load(SeqCst).min(DEPTH);
     UNPLACED.load(SeqCst) != 0
-        || VISITS.iter().flat_map(|line| &line.0[..deepest]).any(|place| {
+        || used_lines().flat_map(|line| &line.0[..deepest]).any(|place| {
             let word = place.word.load(SeqCst);
             word != mine && slot_of(word) == slot_of(mine)
         })
 }
 
+fn used_lines() -> impl Iterator<Item = &'static Line> {
+    VISITS.chunks(64).zip(&USED).flat_map(|(lines, used)| {
+        let used = used.load(SeqCst);
+        lines.iter().enumerate().filter(move |(line, _)| used & 1 << line != 0).map(|(_, line)| line)
+    })
+}
+
 /// In the child of a fork only the forking thread goes on, and it is inside nothing that lives on.
 pub fn forget() {
-    for place in VISITS.iter().flat_map(|line| &line.0) {
-        place.word.store(0, Relaxed);
+    for place in used_lines().flat_map(|line| &line.0) {
+        // A page that nothing is written to stays the parent's.
+        if place.word.load(Relaxed) != 0 {
+            place.word.store(0, Relaxed);
+        }
     }
     UNPLACED.store(0, Relaxed);
 }

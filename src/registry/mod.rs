@@ -166,7 +166,10 @@ impl Slot {
     /// Says whether the next kevent() has to look under the lock before it waits.
     pub fn set_attention(&'static self, contents: &Contents) {
         let attention = contents.has_ready() || !contents.lookouts.is_empty() || contents.woken;
-        self.attention.store(attention, SeqCst);
+        // It is only written under the lock.
+        if self.attention.load(Relaxed) != attention {
+            self.attention.store(attention, SeqCst);
+        }
     }
 
     pub fn take_signals(&'static self) -> u64 {
@@ -418,7 +421,7 @@ pub struct Entered {
 
 /// The queue of a descriptor. `EBADF`: it is none.
 #[inline]
-pub fn enter(fd: i32) -> Result<Entered> {
+pub fn enter(fd: i32, cancellation: &sys::Cancellation) -> Result<Entered> {
     loop {
         let cell = descriptors::cell(fd).ok_or(Errno::EBADF);
         let word = cell.map_or(0, |cell| cell.queue.load(SeqCst));
@@ -426,6 +429,7 @@ pub fn enter(fd: i32) -> Result<Entered> {
             Owner::Queue { slot, birth } | Owner::Duplicate { slot, birth } => (slot, birth),
             Owner::Helper { .. } | Owner::Process { .. } => return Err(Errno::EBADF),
             Owner::None => {
+                cancellation.hold();
                 recognise_duplicate(fd)?;
                 continue;
             }
@@ -442,8 +446,14 @@ pub fn enter(fd: i32) -> Result<Entered> {
         if cell?.queue.load(SeqCst) != word {
             continue;
         }
-        if slot.birth.load(SeqCst) != birth || (slot.is_closed() && !fork::take_over(slot)) {
+        if slot.birth.load(SeqCst) != birth {
             return Err(Errno::EBADF);
+        }
+        if slot.is_closed() {
+            cancellation.hold();
+            if !fork::take_over(slot) {
+                return Err(Errno::EBADF);
+            }
         }
         return Ok(Entered { slot, _visit: visit });
     }

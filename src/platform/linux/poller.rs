@@ -464,7 +464,7 @@ impl Poller {
         }
     }
 
-    /// Waits for events; see `sys::epoll_wait` for cancellation.
+    /// Waits for events. With `cancellation` it is a cancellation point, and cancellation is not held back afterwards.
     #[inline]
     pub fn wait<'a, const N: usize>(
         &self,
@@ -472,10 +472,13 @@ impl Poller {
         room: usize,
         timeout: &sys::Timeout,
         mask: Option<&libc::sigset_t>,
-        cancel: Option<libc::c_int>,
+        cancellation: Option<&sys::Cancellation>,
     ) -> Result<&'a [Event]> {
         let room = room.clamp(1, N);
-        sys::epoll_wait(self.descriptor(), &mut buffer.0[..room], timeout, mask, cancel).map(events)
+        if let Some(cancellation) = cancellation {
+            cancellation.release();
+        }
+        sys::epoll_wait(self.descriptor(), &mut buffer.0[..room], timeout, mask).map(events)
     }
 
     /// Are there nested epolls?
@@ -493,7 +496,7 @@ impl Poller {
         }
         let now = Some(libc::timespec { tv_sec: 0, tv_nsec: 0 });
         let room = room.clamp(1, N);
-        sys::epoll_wait(side, &mut buffer.0[..room], &now, None, None).map_or(&[], events)
+        sys::epoll_wait(side, &mut buffer.0[..room], &now, None).map_or(&[], events)
     }
 
     /// The clock of a timer exists from here on.

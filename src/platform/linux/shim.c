@@ -44,7 +44,8 @@ static int milliseconds(const struct timespec *t)
 	return (int)(t->tv_sec * 1000 + (t->tv_nsec + 999999) / 1000000);
 }
 
-static int wait_once(int epfd, struct epoll_event *events, int room, const struct timespec *timeout,
+/* Waits as epoll_pwait2 does: timeout NULL for ever, mask NULL the thread's own. A cancellation point. */
+int kq_epoll_wait(int epfd, struct epoll_event *events, int room, const struct timespec *timeout,
     const sigset_t *mask)
 {
 	if (timeout != NULL && (timeout->tv_sec != 0 || timeout->tv_nsec != 0) &&
@@ -57,23 +58,6 @@ static int wait_once(int epfd, struct epoll_event *events, int room, const struc
 	if (mask != NULL)
 		return epoll_pwait(epfd, events, room, milliseconds(timeout), mask);
 	return epoll_wait(epfd, events, room, milliseconds(timeout));
-}
-
-/*
- * Waits as epoll_pwait2 does (NULL: for ever, mask NULL: the thread's own). Where `cancelable`, the call is a
- * cancellation point, with the state that the program had.
- */
-int kq_epoll_wait(int epfd, struct epoll_event *events, int room, const struct timespec *timeout,
-    const sigset_t *mask, int cancelable, int program_state)
-{
-	int n, ignored;
-
-	if (!cancelable)
-		return wait_once(epfd, events, room, timeout, mask);
-	pthread_setcancelstate(program_state, &ignored);
-	n = wait_once(epfd, events, room, timeout, mask);
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ignored);
-	return n;
 }
 
 /*

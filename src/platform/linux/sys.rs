@@ -3,6 +3,7 @@
 //! Calls go through libc's symbols, so that the sanitizers of the user's program see them.
 
 use crate::errno::{Errno, Result};
+use core::cell::Cell;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicUsize;
@@ -118,8 +119,6 @@ extern "C-unwind" {
         room: c_int,
         timeout: *const timespec,
         mask: *const libc::sigset_t,
-        cancelable: c_int,
-        program_state: c_int,
     ) -> c_int;
     fn kq_hand_over(queue: *const libc::c_void);
     fn kq_take_over(queue: *const libc::c_void);
@@ -148,31 +147,19 @@ pub fn take_over<T>(queue: &'static T) {
 /// How long to wait: `None` for ever.
 pub type Timeout = Option<timespec>;
 
-/// `epoll_pwait2`; a thread cancelled in here unwinds through the caller. `cancel`: the program's own
-/// cancellation state where the call may act on it, `None` where it may not.
+/// `epoll_pwait2`: a cancellation point; a thread cancelled in here unwinds through the caller.
 #[inline]
 pub fn epoll_wait<'a>(
     epoll: c_int,
     buffer: &'a mut [MaybeUninit<epoll_event>],
     timeout: &Timeout,
     mask: Option<&libc::sigset_t>,
-    cancel: Option<c_int>,
 ) -> Result<&'a [epoll_event]> {
     let timeout = timeout.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
     let mask = mask.map_or(core::ptr::null(), core::ptr::from_ref);
     // SAFETY: the buffer, the time-out and the mask live through the call, and the kernel writes at most
     // `buffer.len()` entries.
-    let n = check(unsafe {
-        kq_epoll_wait(
-            epoll,
-            buffer.as_mut_ptr().cast(),
-            buffer.len() as c_int,
-            timeout,
-            mask,
-            c_int::from(cancel.is_some()),
-            cancel.unwrap_or(0),
-        )
-    })?;
+    let n = check(unsafe { kq_epoll_wait(epoll, buffer.as_mut_ptr().cast(), buffer.len() as c_int, timeout, mask) })?;
     // SAFETY: epoll_wait wrote the first `n` entries.
     Ok(unsafe { core::slice::from_raw_parts(buffer.as_ptr().cast(), n as usize) })
 }
@@ -197,11 +184,6 @@ impl Uncancelled {
         unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut program_state) };
         Uncancelled { program_state }
     }
-
-    #[inline]
-    pub fn program_state(&self) -> c_int {
-        self.program_state
-    }
 }
 
 impl Drop for Uncancelled {
@@ -210,6 +192,27 @@ impl Drop for Uncancelled {
         let mut ignored = 0;
         // SAFETY: the pointer is to a local.
         unsafe { pthread_setcancelstate(self.program_state, &mut ignored) };
+    }
+}
+
+/// The same for a kevent(), which is a cancellation point in its wait and so holds cancellation back only while it must:
+/// from `hold` to `release`, or to the end.
+pub struct Cancellation(Cell<Option<Uncancelled>>);
+
+impl Cancellation {
+    pub const fn new() -> Cancellation {
+        Cancellation(Cell::new(None))
+    }
+
+    #[inline]
+    pub fn hold(&self) {
+        let held = self.0.take().unwrap_or_else(Uncancelled::begin);
+        self.0.set(Some(held));
+    }
+
+    #[inline]
+    pub fn release(&self) {
+        drop(self.0.take());
     }
 }
 

@@ -166,15 +166,15 @@ pub fn wait<'a, const N: usize>(
     buffer: &'a mut Buffer<N>,
     room: usize,
     timeout: &sys::Timeout,
-    cancel: Option<c_int>,
+    cancellation: Option<&sys::Cancellation>,
 ) -> Result<&'a [Event]> {
     if timeout.is_some_and(|time| time.tv_sec == 0 && time.tv_nsec == 0) {
-        return kernel.wait(buffer, room, timeout, None, cancel);
+        return kernel.wait(buffer, room, timeout, None, cancellation);
     }
     if watching::ever() {
-        return wait_among_signals(sleep, slot, kernel, buffer, room, timeout, cancel);
+        return wait_among_signals(sleep, slot, kernel, buffer, room, timeout, cancellation);
     }
-    match kernel.wait(buffer, room, timeout, None, cancel) {
+    match kernel.wait(buffer, room, timeout, None, cancellation) {
         Err(Errno::EINTR) if only_swallowed(0) => Ok(&[]),
         result => result,
     }
@@ -188,8 +188,9 @@ fn wait_among_signals<'a, const N: usize>(
     buffer: &'a mut Buffer<N>,
     room: usize,
     timeout: &sys::Timeout,
-    cancel: Option<c_int>,
+    cancellation: Option<&sys::Cancellation>,
 ) -> Result<&'a [Event]> {
+    hold(cancellation);
     let here = Arrivals::here();
     let again = core::mem::replace(&mut sleep.began, true);
     if !again {
@@ -211,7 +212,7 @@ fn wait_among_signals<'a, const N: usize>(
     let swallowed = watching::swallowed(awaited);
     here.forget_swallowed();
     if swallowed == 0 && !again {
-        return match kernel.wait(buffer, room, timeout, None, cancel) {
+        return match kernel.wait(buffer, room, timeout, None, cancellation) {
             Err(Errno::EINTR) if only_swallowed(0) => Ok(&[]),
             result => result,
         };
@@ -221,7 +222,8 @@ fn wait_among_signals<'a, const N: usize>(
         sleep.asleep = 0;
         return Err(Errno::EINTR);
     }
-    let result = kernel.wait(buffer, room, timeout, Some(&set_of(mask)), cancel);
+    let result = kernel.wait(buffer, room, timeout, Some(&set_of(mask)), cancellation);
+    hold(cancellation);
     sleep.asleep = 0;
     match result {
         Err(Errno::EINTR) if only_swallowed(mask) => Ok(&[]),
@@ -232,6 +234,12 @@ fn wait_among_signals<'a, const N: usize>(
             Ok(events)
         }
         other => other,
+    }
+}
+
+fn hold(cancellation: Option<&sys::Cancellation>) {
+    if let Some(cancellation) = cancellation {
+        cancellation.hold();
     }
 }
 
