@@ -8,7 +8,7 @@
 //! alone: a child that only closes its descriptors and executes a program must not take the parent's items along.
 //! The signals are put back in any case.
 
-use super::{bury_late, inside, slot, used_slots, Slot, DEAD_SLOTS, FREE, INHERITED, LIVE, LOST, TAKEN};
+use super::{bury_late, inside, slot, triggers, used_slots, Slot, DEAD_SLOTS, FREE, INHERITED, LIVE, LOST, TAKEN};
 use crate::filter::library;
 use crate::platform::{births, descriptors, front, processes, signals, sys};
 use core::sync::atomic::{AtomicI32, Ordering::*};
@@ -49,6 +49,7 @@ pub fn child() {
     signals::child();
     let pidfds = used_slots().any(|slot| slot.kernel.has_processes());
     for slot in used_slots() {
+        slot.triggers.reset();
         match slot.state.load(Relaxed) {
             FREE | LOST => continue,
             LIVE | INHERITED if !library::cleans_up_after_fork() && is_whole(slot) => {
@@ -68,6 +69,7 @@ pub fn child() {
     }
     DEAD_SLOTS.store(0, Relaxed);
     inside::forget();
+    triggers::forget();
     descriptors::forget_closers();
     births::resume();
 }

@@ -132,7 +132,7 @@ impl Slot {
             return Err(Errno::EDEADLK);
         }
         for change in changes {
-            if !self.triggers.leave(&change) {
+            if !self.triggers.leave(self.index, &change) {
                 return Err(Errno::EDEADLK);
             }
         }
@@ -142,7 +142,7 @@ impl Slot {
 
     /// Applies what handlers have left.
     pub fn take_triggers(&'static self, queue: &mut Queue) {
-        while let Some(change) = self.triggers.take() {
+        while let Some(change) = self.triggers.take(self.index) {
             // Of a knote that is not there: nobody to tell.
             let _ = queue.change(&change);
         }
@@ -326,6 +326,7 @@ pub fn reclaim() {
         drop(contents);
         slot.attention.store(false, SeqCst);
         slot.signals.store(0, SeqCst);
+        while slot.triggers.take(slot.index).is_some() {}
         DEAD_SLOTS.fetch_sub(1, SeqCst);
         HINT.fetch_min(slot.index, Relaxed);
         slot.state.store(FREE, SeqCst);
