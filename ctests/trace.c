@@ -3,6 +3,8 @@
 #define SUITE "trace"
 #include "suite.h"
 
+#include "events.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -558,3 +560,28 @@ TEST(file_is_closed_by_exec, "10.6 10.4")
     CHECK(strstr(told, "kqueue() = ") != NULL);
 }
 #endif
+
+/* What a kqueue holds, an event a line: what is wanted, where it stands, what the system says. */
+TEST(dump_says_what_a_queue_holds, "10.6")
+{
+    int kq = queue(), fds[2], out[2];
+    char text[2048], expected[512];
+    pipe_pair(fds);
+    pipe_pair(out);
+    put(fds[1], 1);
+    change(kq, fds[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, 0x10);
+    change(kq, 7, EVFILT_USER, EV_ADD | EV_DISABLE, 5, 0, 0x20);
+    errno = 77;
+    libkqueue_dump(out[1]);
+    CHECK_EQ(errno, 77);
+    ssize_t n = OK(read(out[0], text, sizeof text - 1));
+    text[n] = '\0';
+    snprintf(expected, sizeof expected,
+             "kqueue %d: 0 ready, 0 looked at\n"
+             "    {%d, EVFILT_READ, EV_ADD|EV_CLEAR, 0, 0, 0x10}; armed for IN | EDGE; poll() says IN\n"
+             "    {7, EVFILT_USER, EV_ADD, 0x5, 0, 0x20}; DISABLED\n",
+             kq, fds[0]);
+    if (strcmp(text, expected) != 0)
+        FAIL("the dump is\n%s\nand not\n%s", text, expected);
+    EXPECT_NEXT(kq, fds[0], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 1, 0x10);
+}

@@ -78,6 +78,19 @@ pub extern "C" fn libkqueue_drain_pending_close() {
     });
 }
 
+/// Writes to descriptor `fd` what every kqueue of the process holds, an event a line: for a debugger, or a program
+/// that wonders why an event does not come.
+#[no_mangle]
+pub extern "C" fn libkqueue_dump(fd: c_int) {
+    let _uncancelled = Uncancelled::begin();
+    let errno = sys::last_errno();
+    let _ = guarded(|| {
+        trace::dump::dump(fd);
+        Ok(())
+    });
+    sys::set_errno(errno);
+}
+
 /// The changelist, read one by one: its place may be the eventlist's too (1.8).
 #[derive(Clone)]
 struct Changes {

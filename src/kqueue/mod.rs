@@ -23,7 +23,7 @@ mod wishes;
 
 use crate::errno::{Errno, Result};
 use crate::filter::{self, Filter, Report};
-use crate::platform::{signals, Clock, Mask, Poller, CLOCKS};
+use crate::platform::{signals, Arm, Clock, Mask, Poller, CLOCKS};
 use hashbrown::HashTable;
 use heap::Timers;
 use knote::{DepartureList, Knote, KnoteId, LookoutList, ReadyList, Slab, State, Sticky, NIL};
@@ -118,6 +118,22 @@ pub struct Queue<'a> {
 impl Queue<'_> {
     pub fn knote(&mut self, id: KnoteId) -> &mut Knote {
         &mut self.contents.knotes[id]
+    }
+
+    /// Calls `each` with every knote, and with what the kernel is armed for on its behalf, where it is.
+    pub fn each_knote(&mut self, mut each: impl FnMut(&Knote, Option<Arm>)) {
+        let mut fd = 0;
+        while let Some((found, knotes)) = self.contents.nodes.from(fd) {
+            fd = found + 1;
+            for id in knotes.into_iter().filter(|&id| id != NIL) {
+                let knote = self.contents.knotes[id];
+                let node = self.contents.nodes.get(found).filter(|_| knote.filter.is_polled());
+                each(&knote, node.map(|node| node.armed(arming::place_of(&knote))));
+            }
+        }
+        for &id in self.contents.named.iter() {
+            each(&self.contents.knotes[id], None);
+        }
     }
 
     /// The knote of (ident, filter), if it is attached.

@@ -477,6 +477,17 @@ fn recognise_duplicate(fd: i32) -> Result<()> {
     Ok(())
 }
 
+/// Calls `each` with every queue's number and the queue, or `None` where its lock is held.
+pub fn each_queue(mut each: impl FnMut(i32, Option<&mut Queue>)) {
+    for slot in used_slots().filter(|slot| slot.state.load(SeqCst) == LIVE) {
+        let number = slot.kernel.descriptor();
+        match slot.contents.try_lock() {
+            Some(mut contents) => each(number, Some(&mut slot.queue(&mut contents))),
+            None => each(number, None),
+        }
+    }
+}
+
 /// A signal was caught that the queue in `slot` watches. Called by signal handlers.
 pub fn signal_arrived(slot: u32, signo: i32) {
     let Some(slot) = self::slot(slot) else { return };

@@ -8,8 +8,9 @@
 //! A call is told of when it returns. One that finds nothing and would wait for ever is told of before, too:
 //! a program that is stuck shows where.
 //!
-//! - `line`: the buffer; `names`: the constants' names; `file`: KQUEUE_DEBUG_FILE; `text`: strings that are kept.
+//! - `dump`: what the queues hold; `line`: the buffer; `names`: the constants' names; `file`: KQUEUE_DEBUG_FILE; `text`: strings that are kept.
 
+pub mod dump;
 mod file;
 mod line;
 mod names;

@@ -274,6 +274,9 @@ int libkqueue_init(void);
 /* Returns once everything that closed kqueues held has been given back. */
 void libkqueue_drain_pending_close(void);
 
+/* Writes to descriptor fd what every kqueue of the process holds, an event a line: for a debugger, or a program */
+void libkqueue_dump(int fd);
+
 /* kevent(2): applies nchanges changes in order, then waits for events and stores at most nevents of them. */
 int kevent(int kq,
            const struct kevent *changelist,
