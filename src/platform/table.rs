@@ -5,7 +5,7 @@
 //! process ends. What a page holds is reused, the page is not given back.
 
 use crate::errno::{Errno, Result};
-use core::sync::atomic::{AtomicPtr, Ordering::*};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
 
 /// A place for one leaked slice of exactly `len` elements, empty until [`Stable::publish`].
 pub struct Stable<T> {
@@ -60,11 +60,14 @@ pub unsafe trait Zeroed: Sync + Sized + 'static {}
 /// malloc, so it can be done in a signal handler; the kernel gives memory only to what is touched.
 pub struct DescriptorTable<T: Zeroed> {
     pages: [AtomicPtr<T>; PAGES],
+    /// How many pages have to be looked at: behind them there is none. A child of a fork would pay a page fault for
+    /// every 512 that it looked at in vain.
+    used: AtomicUsize,
 }
 
 impl<T: Zeroed> DescriptorTable<T> {
     pub const fn new() -> Self {
-        DescriptorTable { pages: [const { AtomicPtr::new(core::ptr::null_mut()) }; PAGES] }
+        DescriptorTable { pages: [const { AtomicPtr::new(core::ptr::null_mut()) }; PAGES], used: AtomicUsize::new(0) }
     }
 
     /// The element of `fd`, if its page exists.
@@ -91,7 +94,8 @@ impl<T: Zeroed> DescriptorTable<T> {
     /// Calls `each` with the elements from `first` to `last` whose page exists.
     pub fn each_page(&'static self, first: u32, last: u32, mut each: impl FnMut(u32, &'static T)) {
         let (first, last) = (first as usize, (last as usize).min(PAGES * PAGE - 1));
-        for page in first >> PAGE_BITS..=last >> PAGE_BITS {
+        let used = self.used.load(SeqCst).min((last >> PAGE_BITS) + 1);
+        for page in first >> PAGE_BITS..used {
             if self.pages[page].load(Acquire).is_null() {
                 continue;
             }
@@ -108,6 +112,7 @@ impl<T: Zeroed> DescriptorTable<T> {
         let index = usize::try_from(fd).map_err(|_| Errno::EBADF)?;
         let place = self.pages.get(index >> PAGE_BITS).ok_or(Errno::EBADF)?;
         let bytes = PAGE * core::mem::size_of::<T>();
+        self.used.fetch_max((index >> PAGE_BITS) + 1, SeqCst);
         let page = super::sys::map_zeroed(bytes).ok_or(Errno::ENOMEM)?.cast::<T>();
         if place.compare_exchange(core::ptr::null_mut(), page, AcqRel, Acquire).is_err() {
             super::sys::unmap(page.cast(), bytes);
