@@ -6,6 +6,7 @@
 #include "suite.h"
 
 #include "events.h"
+#include "procs.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -281,4 +282,70 @@ TEST(cancelled_close_of_a_queue, "10.3 10.2")
     }
     child_succeeds(child);
     CHECK(is_open(fd));
+}
+
+/* dup2() is no cancellation point; NULL where it failed. */
+static void *replace_cancelled(void *argument)
+{
+    int fd = *(int *)argument, other = OK(open("/dev/null", O_RDONLY)), old;
+    OK0(pthread_cancel(pthread_self()));
+    int replaced = dup2(other, fd);
+    OK0(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old));
+    return replaced == fd ? argument : NULL;
+}
+
+#ifdef NOTE_FORK
+
+/* 10.2 A queue that hears of forks is replaced, or closed, by a thread that has been cancelled: nothing of it stays. */
+TEST(cancelled_dup2_over_a_queue_that_hears_of_forks, "10.2 8.5")
+{
+    int before = open_descriptors(), fd = queue();
+    struct thread thread;
+    watch_notes(fd, getpid(), EV_ADD, NOTE_FORK, 0);
+    start(&thread, replace_cancelled, &fd);
+    CHECK(join(&thread) == &fd);
+    CHECK_EQ(change_errno(fd, 1, EVFILT_USER, EV_ADD, 0, 0, 0), EBADF);
+    CHECK_EQ(open_descriptors(), before + 2);
+    int kq = queue();
+    watch_notes(kq, getpid(), EV_ADD, NOTE_FORK, 0);
+    cancel_close(kq);
+    CHECK_EQ(open_descriptors(), before + 2);
+    CHECK_EQ(queue(), kq);
+}
+
+#endif
+
+struct duplicator {
+    int kq;
+    atomic_int stop;
+};
+
+static void *poll_duplicates(void *argument)
+{
+    struct duplicator *duplicator = argument;
+    while (!duplicator->stop) {
+        int fd = OK(dup(duplicator->kq));
+        nothing(fd);
+        OK(close(fd));
+    }
+    return NULL;
+}
+
+/* 10.3 10.7 While a duplicate is recognised in one thread, another forks: the child gets nothing but the duplicate. */
+TEST_LIMIT(fork_while_a_duplicate_is_recognised, "10.3 10.7", 30)
+{
+    int before = open_descriptors();
+    struct duplicator duplicator = {.kq = queue()};
+    struct thread thread;
+    start(&thread, poll_duplicates, &duplicator);
+    for (int round = 0; round < 300; round++) {
+        pid_t child = OK(fork());
+        if (child == 0) {
+            CHECK_LE(open_descriptors(), before + 1);
+            _exit(0);
+        }
+        child_succeeds(child);
+    }
+    duplicator.stop = 1;
+    join(&thread);
 }

@@ -83,7 +83,7 @@ fn watch(queue: &mut Queue, id: KnoteId) -> Result<()> {
             if let Some(process) = queue.contents.processes.get(index) {
                 process.watch = watch;
             }
-            hear(queue);
+            hear(queue, knote.fflags);
             Ok(())
         }
         Err(errno) => {
@@ -126,7 +126,7 @@ pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Res
         }
         let before = core::mem::replace(&mut queue.knote(id).fflags, change.fflags);
         count_wishes(queue, before, change.fflags);
-        hear(queue);
+        hear(queue, before | change.fflags);
     }
     // One with nothing to say would keep room of the eventlist from those that have (1.12).
     let knote = *queue.knote(id);
@@ -146,8 +146,9 @@ pub fn detach(queue: &mut Queue, id: KnoteId) {
 
 /// Watches the process no more.
 pub fn release(queue: &mut Queue, id: KnoteId) {
+    let wishes = queue.knote(id).fflags;
     forget(queue, id);
-    hear(queue);
+    hear(queue, wishes);
 }
 
 fn forget(queue: &mut Queue, id: KnoteId) {
@@ -179,8 +180,11 @@ fn count_wishes(queue: &mut Queue, before: u32, now: u32) {
     change(&mut processes.trackers, NOTE_TRACK);
 }
 
-/// Makes the connector tell of those that knotes want to hear of, and of nobody else.
-fn hear(queue: &mut Queue) {
+/// Makes the connector tell of those that knotes want to hear of, and of nobody else. `wishes` have come or gone.
+fn hear(queue: &mut Queue, wishes: u32) {
+    if wishes & HEARD == 0 {
+        return;
+    }
     let audience = queue.contents.processes.wanted_audience();
     if audience == queue.contents.processes.audience && audience != Audience::Named {
         return;

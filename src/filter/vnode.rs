@@ -36,7 +36,7 @@ pub fn check(change: &kevent) -> Result<()> {
     match descriptors::owner(fd) {
         Owner::Queue { .. } | Owner::Duplicate { .. } => return Err(Errno::EINVAL),
         // As far as the program goes, that number is not open.
-        Owner::Helper { .. } if front::is_in_front() => return Err(Errno::EBADF),
+        owner if owner.is_helper() && front::is_in_front() => return Err(Errno::EBADF),
         _ => {}
     }
     check_notes(change.fflags).map_err(|errno| if sys::is_open(fd) { errno } else { Errno::EBADF })

@@ -78,7 +78,7 @@ impl Queue<'_> {
         kernel.file_events(|event| self.file_event(event, &mut departures));
         // The halves of a rename are queued one right after the other; the thread that renames may be just between.
         for turn in 0..HALVES {
-            if departures.places.iter().all(|place| place.is_none()) {
+            if !departures.places.into_iter().flatten().any(|departure| self.wants_moves(departure)) {
                 break;
             }
             if turn > 0 {
@@ -86,7 +86,9 @@ impl Queue<'_> {
             }
             kernel.file_events(|event| self.file_event(event, &mut departures));
         }
-        let last = departures.last;
+        // Of one that nobody waited for nothing was judged.
+        let mut left = departures.places.into_iter().flatten().filter(|departure| departure.cookie == departures.last);
+        let last = left.next().filter(|&departure| self.wants_moves(departure)).map_or(0, |departure| departure.cookie);
         for departure in departures.places.into_iter().flatten() {
             if departure.cookie != last || self.has_left(departure) {
                 self.moved_out(departure);
@@ -143,12 +145,18 @@ impl Queue<'_> {
         }
     }
 
+    /// Does anybody want to know whether an entry has left the directory, or was renamed in it?
+    fn wants_moves(&self, departure: Departure) -> bool {
+        let notes = if departure.directory { NOTE_EXTEND | NOTE_LINK } else { NOTE_EXTEND };
+        self.contents.watches.find(departure.wd).is_some_and(|watch| self.is_wanted(watch, notes))
+    }
+
     /// Has a subdirectory gone to where nobody watches? Or is the other half of its rename still to come? The count of
     /// subdirectories knows, where there is one.
     fn has_left(&mut self, departure: Departure) -> bool {
         let Some(watch) = self.contents.watches.find(departure.wd) else { return false };
         let counts = self.contents.watches.watch(watch).seen.is_some_and(|seen| seen.links > 1);
-        !(departure.directory && counts && self.wants_links(watch)) || self.links_changed(watch)
+        !(departure.directory && counts && self.is_wanted(watch, NOTE_LINK)) || self.links_changed(watch)
     }
 
     fn moved_out(&mut self, departure: Departure) -> bool {
@@ -171,7 +179,7 @@ impl Queue<'_> {
     /// Has a directory another number of subdirectories than when this was asked last, as far as anybody wants to know
     /// and its file system counts?
     fn links_changed(&mut self, watch: WatchId) -> bool {
-        if !self.wants_links(watch) {
+        if !self.is_wanted(watch, NOTE_LINK) {
             return false;
         }
         let before = self.contents.watches.watch(watch).seen.map_or(0, |seen| seen.links);
@@ -187,11 +195,12 @@ impl Queue<'_> {
         }
     }
 
-    fn wants_links(&mut self, watch: WatchId) -> bool {
+    /// Does an EVFILT_VNODE member want any of these notes?
+    fn is_wanted(&self, watch: WatchId, notes: u32) -> bool {
         let mut wanted = false;
         let mut members = self.contents.watches.members(watch);
         while let Some((_, member)) = members.next(&self.contents.watches) {
-            wanted |= member.role == Role::Vnode && self.contents.knotes[member.knote].fflags & NOTE_LINK != 0;
+            wanted |= member.role == Role::Vnode && self.contents.knotes[member.knote].fflags & notes != 0;
         }
         wanted
     }

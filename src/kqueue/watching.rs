@@ -134,10 +134,11 @@ impl Queue<'_> {
         what: Watched,
         seen: Option<(FileState, bool)>,
     ) -> Result<MemberId> {
-        self.contents.watches.reserve()?;
         if self.kernel.has_lost_files() {
             self.watch_anew();
         }
+        // After that, which may take some.
+        self.contents.watches.reserve()?;
         let fd = self.contents.knotes[id].fd();
         let wd = self.kernel.watch_file(self.slot, fd, whose(role), what, false)?;
         let known = self.contents.watches.find(wd);

@@ -70,8 +70,10 @@ impl Queue<'_> {
 
     /// Hangs the watch that tells of a directory's removal on the parent that it has now, or takes it away.
     fn watch_parent(&mut self, m: MemberId, wanted: bool) {
-        let Member { knote: id, watch, other, .. } = *self.contents.watches.member(m);
+        let Member { knote: id, watch, .. } = *self.contents.watches.member(m);
         let parent = if wanted { self.join(id, Role::Parent, Watched::ENTRY_REMOVED, None) } else { Ok(NIL) };
+        // Where the instance was lost, all watches have just been made anew, this one too.
+        let other = self.contents.watches.member(m).other;
         if other != NIL {
             self.part(other);
         }

@@ -5,6 +5,7 @@
 use super::{bury, fork, slot, used_slots, Burial, LIVE};
 use crate::errno::Result;
 use crate::platform::descriptors::{self, Classes, Closing, Owner};
+use crate::platform::sys::Uncancelled;
 use crate::trace;
 use core::sync::atomic::Ordering::SeqCst;
 
@@ -38,6 +39,8 @@ pub fn begin(fd: i32) -> Watched {
 
 #[cold]
 fn tell(fd: i32, owner: Owner, classes: Classes) -> Option<Burial> {
+    // The connector is left by a send(), a cancellation point: what is half buried would stay so, and dup2() is none.
+    let _uncancelled = Uncancelled::begin();
     if let Owner::Duplicate { .. } = owner {
         descriptors::disown(fd);
     }

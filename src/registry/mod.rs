@@ -467,6 +467,7 @@ fn recognise_duplicate(fd: i32) -> Result<()> {
     if fd < 0 || live().next().is_none() || !sys::is_open(fd) {
         return Err(Errno::EBADF);
     }
+    let _no_fork = births::hold();
     let marker = sys::eventfd_ready().map_err(|_| Errno::EBADF)?;
     let original =
         if sys::is_epoll(fd, marker) { live().find(|slot| slot.kernel.is_duplicate(fd, marker)) } else { None };

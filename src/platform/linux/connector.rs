@@ -98,10 +98,18 @@ impl Poller {
         }
     }
 
-    pub fn read_connector(&self, each: impl FnMut(News)) {
-        let socket = self.connector.load(Relaxed);
-        if socket >= 0 {
-            read(socket, each);
+    /// Calls `each` with what has come. It may leave nobody to hear for: the number is then somebody else's.
+    pub fn read_connector(&self, mut each: impl FnMut(News)) {
+        loop {
+            let socket = self.connector.load(Relaxed);
+            if socket < 0 {
+                return;
+            }
+            match next_news(socket) {
+                Ok(Some(news)) => each(news),
+                Ok(None) => {}
+                Err(_) => return,
+            }
         }
     }
 }
@@ -184,22 +192,20 @@ fn leave(socket: c_int) {
     let _ = say(socket, IGNORE);
 }
 
-/// Calls `each` with what has come.
-fn read(socket: c_int, mut each: impl FnMut(News)) {
-    loop {
-        let news = match receive(socket) {
-            Ok(message) => match message.word(WHAT) {
-                FORK => News::Fork { parent: message.pid(SECOND), child: message.pid(FOURTH) },
-                EXEC => News::Exec { pid: message.pid(SECOND) },
-                EXIT => News::Exit { pid: message.pid(SECOND), status: message.pid(THIRD) },
-                _ => continue,
-            },
-            Err(Errno(libc::ENOBUFS)) => News::Lost,
-            Err(Errno::EINTR) => continue,
-            Err(_) => return,
-        };
-        each(news);
-    }
+/// What came next; `Ok(None)`: something else, or nothing yet.
+fn next_news(socket: c_int) -> Result<Option<News>> {
+    let message = match receive(socket) {
+        Ok(message) => message,
+        Err(Errno(libc::ENOBUFS)) => return Ok(Some(News::Lost)),
+        Err(Errno::EINTR) => return Ok(None),
+        Err(errno) => return Err(errno),
+    };
+    Ok(match message.word(WHAT) {
+        FORK => Some(News::Fork { parent: message.pid(SECOND), child: message.pid(FOURTH) }),
+        EXEC => Some(News::Exec { pid: message.pid(SECOND) }),
+        EXIT => Some(News::Exit { pid: message.pid(SECOND), status: message.pid(THIRD) }),
+        _ => None,
+    })
 }
 
 struct Message {
