@@ -272,7 +272,8 @@ static void be_interrupted(int threads)
         struct place *place = &field.places[i];
         printf("%ld ticks, %ld triggers, %ld generations, %ld children, %ld times EDEADLK\n", place->ticks,
                (long)place->triggered, (long)place->generation, place->children, place->refused);
-        while (place->heard < place->triggered || (place->registered == place->generation && place->seen < place->registered))
+        while (place->heard < place->triggered
+               || (place->registered == place->generation && place->seen < place->registered))
             collect_all(NULL);
         CHECK_EQ(place->heard, place->triggered);
         OK(close(place->number));
@@ -295,6 +296,79 @@ TEST_LIMIT(handlers_of_one_thread, "7.2 10.1 10.3", FULL_LIMIT)
 TEST_LIMIT(handlers_of_two_threads, "7.2 10.1 10.3", FULL_LIMIT)
 {
     be_interrupted(2);
+}
+
+/* ---- Across two queues -------------------------------------------------------------------------- */
+
+/* A thread's code works on one queue, and its handler on the other thread's. */
+struct crossing {
+    int mine;
+    int other;
+    atomic_long done;
+    long refused;
+    long triggered; /* the data of the last trigger in the other queue */
+};
+
+static _Thread_local struct crossing *crossing;
+
+static void cross(int signo)
+{
+    int error = errno;
+    (void)signo;
+    if (crossing) {
+        long next = ++crossing->done;
+        struct kevent change = next % 2 ? EVENT(2, EVFILT_USER, EV_ADD, 0, 0, 0)
+                                        : EVENT(3, EVFILT_USER, 0, NOTE_TRIGGER, next, 0);
+        if (kevent(crossing->other, &change, 1, NULL, 0, NULL) == -1) {
+            CHECK_EQ(errno, EDEADLK);
+            crossing->refused++;
+        } else if (next % 2 == 0) {
+            crossing->triggered = next;
+        }
+    }
+    errno = error;
+}
+
+static void *work_on_mine(void *argument)
+{
+    struct kevent changes[32];
+    crossing = argument;
+    for (int i = 0; i < 32; i++)
+        changes[i] = EVENT(1, EVFILT_USER, i % 2 ? EV_DELETE : EV_ADD, 0, 0, 0);
+    while (!field.stop)
+        OK(kevent(crossing->mine, changes, 32, NULL, 0, NULL));
+    return NULL;
+}
+
+/* 7.2 Two handlers that want the queue which the other's thread was interrupted in do not wait for each other; triggers come. */
+TEST_LIMIT(handlers_across_two_queues, "7.2", FULL_LIMIT)
+{
+    struct sigaction action = {.sa_handler = cross};
+    static struct crossing crossings[THREADS];
+    struct thread threads[THREADS];
+    OK(sigaction(SIGALRM, &action, NULL));
+    crossings[0].mine = crossings[1].other = queue();
+    crossings[1].mine = crossings[0].other = queue();
+    for (int i = 0; i < THREADS; i++)
+        change(crossings[i].mine, 3, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 0);
+    for (int i = 0; i < THREADS; i++)
+        start(&threads[i], work_on_mine, &crossings[i]);
+    long last = rounds(1500, 20000);
+    for (long round = 1; round <= last || crossings[0].done < 10 || crossings[1].done < 10; round++) {
+        struct timespec pause = duration(MILLISECOND / 5);
+        for (int i = 0; i < THREADS; i++)
+            OK0(pthread_kill(threads[i].id, SIGALRM));
+        nanosleep(&pause, NULL);
+    }
+    field.stop = 1;
+    for (int i = 0; i < THREADS; i++)
+        join(&threads[i]);
+    for (int i = 0; i < THREADS; i++) {
+        printf("%ld handlers ran, %ld times EDEADLK, %ld was the last trigger\n", (long)crossings[i].done,
+               crossings[i].refused, crossings[i].triggered);
+        if (crossings[i].triggered)
+            EXPECT_NEXT(crossings[i].other, 3, EVFILT_USER, EV_ADD | EV_CLEAR, 0, crossings[i].triggered, 0);
+    }
 }
 
 #endif
