@@ -340,7 +340,7 @@ static void *work_on_mine(void *argument)
     return NULL;
 }
 
-/* 7.2 Two handlers that want the queue which the other's thread was interrupted in do not wait for each other; triggers come. */
+/* 7.2 Two handlers that want the queue which the other's thread was interrupted in do not wait for each other. */
 TEST_LIMIT(handlers_across_two_queues, "7.2", FULL_LIMIT)
 {
     struct sigaction action = {.sa_handler = cross};

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What "make check-full" runs of the faults: every system call of every operation with every errno of the tables, and the
-# comparison of the table with what strace sees; and the full numbers of the suite "stress".
+# What "make check-full" runs of the C suite: every system call of every operation with every errno of the tables, the
+# comparison of the table with what strace sees, and the full numbers of the suite "stress".
 
 STAGE=${1:?the staged prefix}
 here=$(dirname "$0")
