@@ -7,7 +7,7 @@
 #define STRESS_H
 
 /* Seconds for a case's full numbers; its short form takes one or two. */
-enum { FULL_LIMIT = 900 };
+enum { FULL_LIMIT = 600 };
 
 static inline int everything(void)
 {
