@@ -20,6 +20,8 @@ DECLARED("linux-behind", "close.close_of_a_regular_file", UNTOLD)
 DECLARED("linux-behind", "close.number_comes_back_as_another_file", UNTOLD)
 DECLARED("linux-behind", "descriptor.discarded_events_do_not_keep_it_readable", UNTOLD)
 NOT_RUN("linux-behind", "threads.no_event_after_close", UNTOLD)
+NOT_RUN("linux-behind", "stress.handlers_of_one_thread", UNTOLD)
+NOT_RUN("linux-behind", "stress.handlers_of_two_threads", UNTOLD)
 
 #define KEPT \
     "nobody tells that a kqueue is closed: its helpers wait for a kqueue() that looks, and it takes one from birth"
@@ -30,6 +32,8 @@ DECLARED("linux-behind", "kevent.kqueue_without_descriptors_is_emfile", KEPT)
 DECLARED("linux-behind", "process.child_uses_its_own_queues", KEPT)
 NOT_RUN("linux-behind", "process.fork_while_a_thread_waits", KEPT)
 NOT_RUN("linux-behind", "process.fork_while_queues_are_born", KEPT)
+NOT_RUN("linux-behind", "stress.children_of_contending_threads", KEPT)
+NOT_RUN("linux-behind", "stress.other_ways_to_have_children", KEPT)
 
 #define UNSEEN "nobody tells that a kqueue is closed: a change that needs no system call still succeeds"
 DECLARED("linux-behind", "close.queue_over_the_number_of_a_queue", UNSEEN)
@@ -54,6 +58,9 @@ NOT_RUN("linux-behind", "close.dup2_over_the_queue_wakes_all_waiters", WAITS)
 NOT_RUN("linux-behind", "close.close_wakes_a_waiter_with_a_timeout", WAITS)
 NOT_RUN("linux-behind", "close.waiters_do_not_enter_the_next_file", WAITS)
 NOT_RUN("linux-behind", "threads.close_while_in_use", WAITS)
+NOT_RUN("linux-behind", "stress.number_reused_by_an_epoll", WAITS)
+NOT_RUN("linux-behind", "stress.waiter_left_by_siglongjmp", WAITS)
+NOT_RUN("linux-behind", "stress.handlers_close_each_others_queue", WAITS)
 
 DECLARED("linux-behind", "procdesc.number_comes_back", UNTOLD)
 DECLARED("linux-behind", "procdesc.duplicate", UNTOLD)

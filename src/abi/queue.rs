@@ -259,7 +259,7 @@ fn run(
     if changes.left > 0 {
         sys::hand_over(slot);
     }
-    if slot.lock_is_mine() {
+    if slot.lock_is_mine() || slot.lock_is_crossed() {
         return if events.room == 0 { slot.leave_triggers(changes).map(|()| 0) } else { Err(Errno::EDEADLK) };
     }
     let cancelable = changes.left == 0;

@@ -104,6 +104,18 @@ fn used_lines() -> impl Iterator<Item = &'static Line> {
     })
 }
 
+/// Is the calling thread inside a queue of which `holds` is true, other than that of `slot`? Then this is a handler.
+#[cold]
+pub fn holds_another(slot: u32, holds: impl Fn(u32) -> bool) -> bool {
+    let mine = word(slot);
+    let deepest = DEEPEST.load(SeqCst).min(DEPTH);
+    used_lines().flat_map(|line| &line.0[..deepest]).any(|place| {
+        let word = place.word.load(Relaxed);
+        let number = (word & ((1 << SLOT_BITS) - 1)) as u32;
+        word != mine && word >> SLOT_BITS == mine >> SLOT_BITS && number != 0 && holds(number - 1)
+    })
+}
+
 /// In the child of a fork only the forking thread goes on, and it is inside nothing that lives on.
 pub fn forget() {
     for place in used_lines().flat_map(|line| &line.0) {

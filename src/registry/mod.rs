@@ -121,6 +121,30 @@ impl Slot {
         lock::is_mine(&self.contents)
     }
 
+    /// Must the caller not wait for the lock? It is a handler then, and what it interrupted holds another queue's: the
+    /// holder of this one may be a thread whose handler waits for that. Of the threads of such a circle the last one
+    /// to ask here finds its lock held by one that does not let go.
+    #[inline]
+    pub fn lock_is_crossed(&'static self) -> bool {
+        self.contents.is_locked() && self.stays_locked_across()
+    }
+
+    #[cold]
+    fn stays_locked_across(&'static self) -> bool {
+        const TURNS: u32 = 20;
+        let holds = |index| slot(index).is_some_and(Slot::lock_is_mine);
+        if !inside::holds_another(self.index, holds) {
+            return false;
+        }
+        for _ in 0..TURNS {
+            if !self.contents.is_locked() {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        true
+    }
+
     /// What a handler can do that interrupted this thread under the lock: trigger user events. `EDEADLK` before
     /// the first change, where there is anything else to do.
     #[cold]

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What "make check-full" runs of the faults: every system call of every operation with every errno of the tables, and the
-# comparison of the table with what strace sees.
+# What "make check-full" runs of the C suite: every system call of every operation with every errno of the tables, the
+# comparison of the table with what strace sees, and the full numbers of the suite "stress".
 
 STAGE=${1:?the staged prefix}
 here=$(dirname "$0")
@@ -8,6 +8,6 @@ suite=build/ctests/conformance
 status=0
 
 ${MAKE:-make} --no-print-directory -C ctests PREFIX_DIR="$STAGE" || exit 1
-CTESTS_EVERYTHING=1 "$suite" faults refusals memory || status=1
+CTESTS_EVERYTHING=1 "$suite" faults refusals memory stress || status=1
 "$here/seen.sh" "$suite" || status=1
 exit $status
