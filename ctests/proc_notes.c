@@ -437,4 +437,85 @@ TEST(pending_notes_of_a_disabled_knote, "8.6 8.5 2.5")
     no_knote(kq, child.pid);
 }
 
+/* 8.5 What a process did before the knote was there, or wanted to hear of it, is not reported: not even where the
+ * queue hears of everybody. */
+TEST(what_was_before_is_not_reported, "8.5 2.6")
+{
+    int kq = queue();
+    struct puppet tracked, parent;
+    give_birth(&tracked);
+    give_birth(&parent);
+    watch_notes(kq, tracked.pid, EV_ADD, NOTE_TRACK, 7);
+    tell(&parent, BRIEF, 1);
+    watch_notes(kq, parent.pid, EV_ADD, NOTE_FORK, 8);
+    nothing(kq);
+    change(kq, parent.pid, EVFILT_PROC, EV_DELETE, 0, 0, 0);
+    tell(&parent, BRIEF, 1);
+    watch_notes(kq, parent.pid, EV_ADD, NOTE_EXIT, 8);
+    tell(&parent, BRIEF, 1);
+    watch_notes(kq, parent.pid, EV_ADD, NOTE_FORK | NOTE_EXIT, 8);
+    nothing(kq);
+    tell(&parent, BRIEF, 1);
+    EXPECT_NEXT(kq, parent.pid, EVFILT_PROC, LIVES, NOTE_FORK, 0, 8);
+}
+
+/* 8.5 The fork comes before the exit also where two threads collect, and each takes one of the two. */
+struct tellers {
+    int kq;
+    int threads;
+    int forks, births, exits;
+    volatile int over;
+};
+
+static void *count_notes(void *argument)
+{
+    struct tellers *told = argument;
+    struct timespec time = {0, 20 * 1000 * 1000};
+    struct kevent ev[4];
+    int room = __atomic_fetch_add(&told->threads, 1, __ATOMIC_SEQ_CST) % 2 ? 1 : 4;
+    while (!told->over) {
+        int n = OK(kevent(told->kq, NULL, 0, ev, room, &time));
+        for (int i = 0; i < n; i++) {
+            __atomic_add_fetch(&told->forks, (ev[i].fflags & NOTE_FORK) != 0, __ATOMIC_SEQ_CST);
+            __atomic_add_fetch(&told->births, (ev[i].fflags & NOTE_CHILD) != 0, __ATOMIC_SEQ_CST);
+            __atomic_add_fetch(&told->exits, (ev[i].fflags & NOTE_EXIT) != 0, __ATOMIC_SEQ_CST);
+        }
+    }
+    return NULL;
+}
+
+TEST_LIMIT(forks_for_several_threads, "8.5 8.2", 60)
+{
+    enum { THREADS = 4, ROUNDS = 2000 };
+    struct tellers told = {.kq = queue()};
+    struct thread thread[THREADS];
+    int line[2];
+    for (int i = 0; i < THREADS; i++)
+        start(&thread[i], count_notes, &told);
+    for (int i = 0; i < ROUNDS; i++) {
+        char go = 0;
+        OK(pipe(line));
+        pid_t pid = OK(fork());
+        if (pid == 0) {
+            OK(read(line[0], &go, 1));
+            if (OK(fork()) == 0)
+                _exit(1);
+            _exit(2);
+        }
+        watch_notes(told.kq, pid, EV_ADD, NOTE_FORK | NOTE_TRACK | NOTE_EXIT, 7);
+        OK(write(line[1], &go, 1));
+        OK(close(line[0]));
+        OK(close(line[1]));
+        OK(waitpid(pid, NULL, 0));
+    }
+    for (int i = 0; i < 200 && __atomic_load_n(&told.exits, __ATOMIC_SEQ_CST) < 2 * ROUNDS; i++)
+        nanosleep(&(struct timespec){0, 10 * 1000 * 1000}, NULL);
+    told.over = 1;
+    for (int i = 0; i < THREADS; i++)
+        join(&thread[i]);
+    CHECK_EQ(told.forks, ROUNDS);
+    CHECK_EQ(told.births, ROUNDS);
+    CHECK_EQ(told.exits, 2 * ROUNDS);
+}
+
 #endif

@@ -7,6 +7,11 @@
 
 #include "procs.h"
 
+#ifdef __linux__
+#include <linux/sched.h>
+#include <sys/syscall.h>
+#endif
+
 #define EXPECT_CHILD(event, child, parent, udata)                                                           \
     EXPECT_EVENT(event, child, EVFILT_PROC, LIVES, NOTE_CHILD, parent, udata)
 
@@ -450,5 +455,57 @@ TEST(tracked_and_watched, "8.5 8.2")
     nothing(tracking);
     nothing(watching);
 }
+
+#ifdef SYS_clone3
+/* A child that ends at once, with the number of one that is gone if `pid` is not 0; it is reaped. */
+static pid_t fork_brief_as(pid_t pid, int status)
+{
+    struct clone_args args = {.exit_signal = SIGCHLD};
+    if (pid != 0) {
+        args.set_tid = (uintptr_t)&pid;
+        args.set_tid_size = 1;
+    }
+    pid_t child = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    if (child == 0)
+        _exit(status);
+    if (child > 0)
+        OK(waitpid(child, NULL, 0));
+    return child;
+}
+
+/* 8.5 Two children, one after the other, with the same number, before kevent looks: the second has no knote of its
+ * own, and NOTE_TRACKERR says so. */
+TEST(number_that_comes_round, "8.5 1.11")
+{
+    int kq = queue(), line[2], answer[2];
+    struct kevent ev[4];
+    pid_t pid = 0, again = 0, parent;
+    OK(pipe(line));
+    OK(pipe(answer));
+    parent = OK(fork());
+    if (parent == 0) {
+        OK(read(line[0], &pid, 1));
+        pid = fork_brief_as(0, 1);
+        again = pid > 0 ? fork_brief_as(pid, 2) : -1;
+        OK(write(answer[1], &pid, sizeof pid));
+        OK(write(answer[1], &again, sizeof again));
+        pause();
+    }
+    watch_notes(kq, parent, EV_ADD, NOTE_TRACK | NOTE_EXIT, 7);
+    OK(write(line[1], "", 1));
+    OK(read(answer[0], &pid, sizeof pid));
+    OK(read(answer[0], &again, sizeof again));
+    if (pid <= 0 || again != pid)
+        SKIP("no process can be given a number here");
+    collect_all(kq, ev, 3);
+    EXPECT_EVENT(*find_event(ev, 3, parent, EVFILT_PROC), parent, EVFILT_PROC, LIVES, NOTE_TRACKERR, 0, 7);
+    int birth = place_of(ev, 3, pid, NOTE_CHILD), end = place_of(ev, 3, pid, NOTE_EXIT);
+    CHECK(birth < end);
+    EXPECT_CHILD(ev[birth], pid, parent, 7);
+    EXPECT_EVENT(ev[end], pid, EVFILT_PROC, ENDED, NOTE_EXIT, CODE(1), 7);
+    no_knote(kq, pid);
+    sleeps(kq);
+}
+#endif
 
 #endif

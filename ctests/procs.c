@@ -163,6 +163,12 @@ static int carry_out(int line, struct message message)
         for (int i = 0; i < value; i++)
             pid = fork_brief();
         return pid;
+    case MANY:
+        for (int i = 0; i < value; i++) {
+            if ((pid = OK(fork())) == 0)
+                pause();
+        }
+        return pid;
     case VFORK:
         pid = vfork();
         if (pid == 0)

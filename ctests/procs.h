@@ -44,6 +44,7 @@ enum order {
     FORK_IN_THREAD, /* the same, by a thread that is not the first */
     DAEMON,         /* the same by a child that ends at once: its pid */
     BRIEF,          /* so many children, each ends at once and is reaped before the next: the last one's pid */
+    MANY,           /* so many children that stay: the last one's pid */
     VFORK,          /* one like these by vfork: its pid */
     THREAD,         /* a thread that ends at once */
     EXEC,           /* a program that goes on obeying; the answer is the program's */

@@ -525,3 +525,52 @@ TEST(fault_kills, "7.2")
         CHECK_EQ(died_of(child), SIGSEGV);
     }
 }
+
+#ifdef EVFILT_PROC
+/* 7.2 10.3 Handlers call kevent on a queue of theirs while the threads that they interrupt make and close descriptors of
+ * the library's, or wait their turn to: nobody waits for ever. */
+static int theirs;
+
+static void watch_a_process(int signo)
+{
+    int error = errno;
+    struct kevent ev[2];
+    (void)signo;
+    EV_SET(&ev[0], getppid(), EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, 0);
+    EV_SET(&ev[1], getppid(), EVFILT_PROC, EV_DELETE, 0, 0, 0);
+    if (kevent(theirs, ev, 2, NULL, 0, NULL) == -1)
+        CHECK(errno == EDEADLK || errno == ENOENT);
+    errno = error;
+}
+
+static void *make_and_close(void *over)
+{
+    while (!__atomic_load_n((int *)over, __ATOMIC_SEQ_CST)) {
+        int kq = queue();
+        change(kq, getppid(), EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, 0);
+        change(kq, 1, EVFILT_USER, EV_ADD, 0, 0, 0);
+        OK(close(kq));
+    }
+    return NULL;
+}
+
+TEST(handlers_beside_births, "7.2")
+{
+    enum { THREADS = 3, SIGNALS = 6000 };
+    struct sigaction action = {.sa_handler = watch_a_process, .sa_flags = SA_RESTART};
+    struct thread thread[THREADS];
+    int over = 0;
+    theirs = queue();
+    OK(sigaction(SIGUSR1, &action, NULL));
+    for (int i = 0; i < THREADS; i++)
+        start(&thread[i], make_and_close, &over);
+    for (int i = 0; i < SIGNALS; i++) {
+        OK(kill(getpid(), SIGUSR1));
+        for (int k = 0; k < THREADS; k++)
+            OK0(pthread_kill(thread[k].id, SIGUSR1));
+    }
+    __atomic_store_n(&over, 1, __ATOMIC_SEQ_CST);
+    for (int i = 0; i < THREADS; i++)
+        join(&thread[i]);
+}
+#endif

@@ -6,8 +6,8 @@ use crate::event::{kevent, KQUEUE_CLOEXEC};
 use crate::kqueue::change::{Applied, Eventlist};
 use crate::kqueue::collect::{self, Wait};
 use crate::platform::signals::Sleep;
-use crate::platform::start;
 use crate::platform::sys::{self, Cancellation, Uncancelled};
+use crate::platform::{births, start};
 use crate::registry;
 use crate::trace;
 use core::ffi::{c_int, c_uint};
@@ -259,7 +259,7 @@ fn run(
     if changes.left > 0 {
         sys::hand_over(slot);
     }
-    if slot.lock_is_mine() || slot.lock_is_crossed() {
+    if slot.lock_is_mine() || births::are_interrupted() || slot.lock_is_crossed() {
         return if events.room == 0 { slot.leave_triggers(changes).map(|()| 0) } else { Err(Errno::EDEADLK) };
     }
     let cancelable = changes.left == 0;

@@ -220,6 +220,11 @@ pub fn has_ended(queue: &mut Queue, id: KnoteId) -> bool {
             Watch::Hearsay => Fate::Alive,
         };
         if let Fate::Exited(status) = fate {
+            if knote.fflags & HEARD != 0 {
+                // All that it did before is there to be read, and would find no knote later. (Nothing but Hearsay is
+                // deleted meanwhile.)
+                listen(queue);
+            }
             exited(queue, id, status);
         }
     }
@@ -302,6 +307,13 @@ pub fn has_news(queue: &mut Queue, index: ProcessId) {
     }
 }
 
+/// Before a knote is made or wants to hear of more: what happened until then is not its news.
+pub fn catch_up(queue: &mut Queue, change: &kevent) {
+    if change.fflags & HEARD != 0 && queue.contents.processes.audience != Audience::Nobody {
+        listen(queue);
+    }
+}
+
 /// The connector has news.
 pub fn listen(queue: &mut Queue) {
     let kernel = queue.kernel;
@@ -309,7 +321,7 @@ pub fn listen(queue: &mut Queue) {
     kernel.read_connector(|news| match news {
         News::Fork { parent, child } => forked(queue, parent, child),
         News::Exec { pid } => {
-            if let Some(id) = queue.find(Filter::Proc, pid as usize) {
+            if let Some(id) = living(queue, pid) {
                 happened(queue, id, NOTE_EXEC);
             }
         }
@@ -322,8 +334,16 @@ pub fn listen(queue: &mut Queue) {
     }
 }
 
+/// The knote of the process with that number. One whose process has exited is not meant: all that it did was heard
+/// before, and the number is another's by now.
+fn living(queue: &mut Queue, pid: i32) -> Option<KnoteId> {
+    let id = queue.find(Filter::Proc, pid as usize)?;
+    let index = queue.knote(id).aux;
+    queue.contents.processes.get(index).is_some_and(|process| !process.exited).then_some(id)
+}
+
 fn forked(queue: &mut Queue, parent: i32, child: i32) {
-    let Some(id) = queue.find(Filter::Proc, parent as usize) else { return };
+    let Some(id) = living(queue, parent) else { return };
     happened(queue, id, NOTE_FORK);
     if queue.knote(id).fflags & NOTE_TRACK != 0 && adopt(queue, id, parent, child).is_err() {
         tell(queue, id, NOTE_TRACKERR);
@@ -349,9 +369,11 @@ fn adopt(queue: &mut Queue, id: KnoteId, parent: i32, child: i32) -> Result<()> 
     };
     let index = queue.knote(child_id).aux;
     let Some(process) = queue.contents.processes.get(index) else { return Ok(()) };
-    // After a loss one may have been found before its news came.
-    if core::mem::replace(&mut process.parent, parent) == 0 {
-        tell(queue, child_id, NOTE_CHILD);
+    match core::mem::replace(&mut process.parent, parent) {
+        0 => tell(queue, child_id, NOTE_CHILD),
+        // It was born before. The number has come round and a knote is about one process; or one was found after a
+        // loss before its news came.
+        _ => return Err(Errno(libc::EEXIST)),
     }
     Ok(())
 }
@@ -366,7 +388,7 @@ fn watch_hearsay(queue: &mut Queue, id: KnoteId, pid: i32) -> Result<()> {
 }
 
 fn ended(queue: &mut Queue, pid: i32, status: i32) {
-    let Some(id) = queue.find(Filter::Proc, pid as usize) else { return };
+    let Some(id) = living(queue, pid) else { return };
     let index = queue.knote(id).aux;
     let Some(process) = queue.contents.processes.get(index) else { return };
     if process.watch == Watch::Hearsay {
@@ -390,15 +412,17 @@ fn lost(queue: &mut Queue) {
     }
 }
 
+/// Deletes nothing: has_ended() may be at work on this very knote.
 fn examine(queue: &mut Queue, process: Process) {
     let id = process.knote;
-    let index = queue.knote(id).aux;
+    // Who has exited before has nothing to miss any more.
+    if process.exited {
+        return;
+    }
     if process.watch == Watch::Hearsay && !processes::exists(process.pid) {
         exited(queue, id, None);
-    }
-    // Who has exited has nothing to miss any more.
-    if has_ended(queue, id) || queue.contents.processes.get(index).is_none_or(|process| process.exited) {
-        return;
+        // 8.6: if nobody wants to know, the next look drops it.
+        queue.activate(id);
     }
     if queue.knote(id).fflags & HEARD != 0 {
         tell(queue, id, NOTE_TRACKERR);

@@ -4,7 +4,7 @@ use super::knote::{KnoteId, State, Sticky};
 use super::Queue;
 use crate::errno::{Errno, Result};
 use crate::event::*;
-use crate::filter::{self, library, Filter};
+use crate::filter::{self, library, proc, Filter};
 use crate::platform::sys;
 
 /// Where errors, receipts and events go: the caller's eventlist.
@@ -76,6 +76,9 @@ impl Queue<'_> {
             if let Ok(fd) = i32::try_from(change.ident) {
                 self.verify(fd);
             }
+        }
+        if filter == Filter::Proc && flags & EV_DELETE == 0 {
+            proc::catch_up(self, change);
         }
         match self.find(filter, change.ident) {
             None if flags & EV_ADD != 0 => self.add(filter, change, flags),

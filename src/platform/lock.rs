@@ -64,6 +64,8 @@ impl OwnerLock {
                     return;
                 }
             } else if word & SLEEPERS != 0 || self.0.compare_exchange(word, word | SLEEPERS, Relaxed, Relaxed).is_ok() {
+                // Not for ever: who was woken in our stead may be in a signal handler first, which may be waiting for
+                // what we hold.
                 sys::futex_wait(&self.0, word | SLEEPERS);
             }
         }

@@ -27,6 +27,13 @@ pub fn hold() -> Hold {
     Hold { _guard: lock::lock(&BIRTHS).ok() }
 }
 
+/// Is the caller a signal handler that interrupted a birth, or a fork? Whoever holds a queue's lock may be waiting for
+/// that to end, and is not to be waited for.
+#[inline]
+pub fn are_interrupted() -> bool {
+    lock::is_mine(&BIRTHS)
+}
+
 /// Makes a descriptor and stores it in `place`, where the fork handler finds it.
 pub fn birth(place: &AtomicI32, make: impl FnOnce() -> Result<i32>) -> Result<i32> {
     birth_and_record(make, |fd| {

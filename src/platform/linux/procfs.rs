@@ -105,16 +105,62 @@ pub fn may_look_into(pid: c_int) -> bool {
     unsafe { libc::readlink(path.as_c_str().as_ptr(), target.as_mut_ptr().cast(), target.len()) != -1 }
 }
 
-/// Calls `each` with the children of the process's first thread. The caller keeps other threads from forking.
+/// Calls `each` with the children of the process, whichever of its threads had them. The caller keeps other threads
+/// from forking.
 pub fn children_of(pid: c_int, each: &mut impl FnMut(c_int)) {
-    let mut text = [0u8; 4096];
-    let path = Path::of_process(pid).with(b"task/").with_number(pid).with(b"/children");
-    let Some(text) = read(path.as_c_str(), &mut text) else { return };
-    // A last number that was cut off is not one.
-    let whole = text.iter().rposition(|&byte| byte == b' ').map_or(0, |last| last + 1);
-    for number in text[..whole].split(|&byte| byte == b' ').filter(|number| !number.is_empty()) {
-        each(number_of(number) as c_int);
+    let tasks = Path::of_process(pid).with(b"task");
+    // SAFETY: the path ends in a NUL.
+    let directory =
+        unsafe { libc::open(tasks.as_c_str().as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) };
+    if directory == -1 {
+        return;
     }
+    let mut buffer = [0u8; 1024];
+    loop {
+        // SAFETY: the buffer's length is given.
+        let n = unsafe { libc::syscall(libc::SYS_getdents64, directory, buffer.as_mut_ptr(), buffer.len()) };
+        let Some(mut entries) = usize::try_from(n).ok().and_then(|n| buffer.get(..n)).filter(|all| !all.is_empty())
+        else {
+            break;
+        };
+        // struct linux_dirent64 (getdents(2)): the length of the entry is at 16, its name at 19.
+        while let Some(&[low, high]) = entries.get(16..18) {
+            let length = usize::from(u16::from_ne_bytes([low, high])).max(19);
+            let (entry, rest) = entries.split_at(length.min(entries.len()));
+            entries = rest;
+            if let Some(name) = entry.get(19..).filter(|name| name.first().is_some_and(u8::is_ascii_digit)) {
+                children_of_thread(pid, number_of(name) as c_int, each);
+            }
+        }
+    }
+    close_raw(directory);
+}
+
+fn children_of_thread(pid: c_int, thread: c_int, each: &mut impl FnMut(c_int)) {
+    let path = Path::of_process(pid).with(b"task/").with_number(thread).with(b"/children");
+    // SAFETY: the path ends in a NUL.
+    let file = unsafe { libc::open(path.as_c_str().as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+    if file == -1 {
+        return;
+    }
+    let mut buffer = [0u8; 1024];
+    // A number may lie across two reads.
+    let mut number = 0;
+    loop {
+        // SAFETY: the buffer's length is given.
+        let n = unsafe { libc::read(file, buffer.as_mut_ptr().cast(), buffer.len()) };
+        let Some(text) = usize::try_from(n).ok().and_then(|n| buffer.get(..n)).filter(|text| !text.is_empty()) else {
+            break;
+        };
+        for &byte in text {
+            if byte.is_ascii_digit() {
+                number = number * 10 + c_int::from(byte - b'0');
+            } else if number != 0 {
+                each(core::mem::take(&mut number));
+            }
+        }
+    }
+    close_raw(file);
 }
 
 /// Is the process in the system's first PID namespace, whose numbers the kernel uses when it tells of others'?

@@ -52,7 +52,9 @@ fn futex_half(word: &AtomicUsize) -> *mut u32 {
     }
 }
 
+/// Sleeps until it is woken, no longer than a millisecond.
 pub fn futex_wait(word: &AtomicUsize, expected: usize) {
+    let time = timespec { tv_sec: 0, tv_nsec: 1_000_000 };
     // SAFETY: the word is alive while we sleep, it is borrowed; a spurious return is allowed.
     unsafe {
         libc::syscall(
@@ -60,7 +62,7 @@ pub fn futex_wait(word: &AtomicUsize, expected: usize) {
             futex_half(word),
             libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
             expected as u32,
-            core::ptr::null::<timespec>(),
+            &raw const time,
         );
     }
 }
