@@ -27,7 +27,7 @@ pub fn check_descriptor(change: &kevent) -> Result<()> {
     match descriptors::owner(fd) {
         // 3.8, F: a kqueue can only be read. In verify mode it may be closed by now.
         Owner::Queue { .. } | Owner::Duplicate { .. }
-            if change.filter != EVFILT_READ && (front::is_in_front() || platform::sys::is_eventpoll(fd)) =>
+            if change.filter != EVFILT_READ && (front::is_in_front() || platform::sys::is_queue(fd)) =>
         {
             Err(Errno::EINVAL)
         }

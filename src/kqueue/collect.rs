@@ -115,7 +115,7 @@ fn collect_by<const N: usize>(
                 again = taken.again;
             }
             Err(Errno::EINTR) if out.len() > 0 => {}
-            Err(Errno::EINTR) => return Err(Errno::EINTR),
+            Err(errno @ (Errno::EINTR | Errno::EDEADLK | Errno::ENOMEM)) => return Err(errno),
             Err(_) => return Err(Errno::EBADF),
         }
         if out.len() > 0 {
@@ -325,7 +325,7 @@ impl Queue<'_> {
         }
         for event in events {
             match event.source() {
-                Source::Descriptor { fd, epoch, mask } => news |= self.process(Place::MAIN, fd, epoch, mask, out),
+                Source::Descriptor { place, fd, epoch, mask } => news |= self.process(place, fd, epoch, mask, out),
                 Source::Wake => {
                     news = true;
                     self.contents.woken = false;
@@ -383,7 +383,7 @@ impl Queue<'_> {
             let events = self.kernel.side_events(place, &mut buffer, room);
             let mut news = false;
             for event in events {
-                if let Source::Descriptor { fd, epoch, mask } = event.source() {
+                if let Source::Descriptor { fd, epoch, mask, .. } = event.source() {
                     news |= self.process(place, fd, epoch, mask, out);
                 }
             }

@@ -16,7 +16,7 @@ use crate::kqueue::{Contents, Queue};
 use crate::platform::descriptors::{self, Owner};
 use crate::platform::lock::{self, Guard, Mutex};
 use crate::platform::table::Stable;
-use crate::platform::{births, front, signals, sys, Poller};
+use crate::platform::{births, front, signals, sys, Marker, Poller};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use inside::Visit;
 use triggers::Triggers;
@@ -454,11 +454,8 @@ fn recognise_duplicate(fd: i32) -> Result<()> {
     if fd < 0 || live().next().is_none() || !sys::is_open(fd) {
         return Err(Errno::EBADF);
     }
-    let marker = sys::eventfd_ready().map_err(|_| Errno::EBADF)?;
-    let original =
-        if sys::is_epoll(fd, marker) { live().find(|slot| slot.kernel.is_duplicate(fd, marker)) } else { None };
-    sys::close_raw(marker);
-    let slot = original.ok_or(Errno::EBADF)?;
+    let marker = Marker::of(fd)?;
+    let slot = live().find(|slot| slot.kernel.is_duplicate(&marker)).ok_or(Errno::EBADF)?;
     let owner = Owner::Duplicate { slot: slot.index, birth: slot.birth.load(SeqCst) };
     descriptors::cell_or_make(fd)?.queue.store(owner.word(), SeqCst);
     Ok(())
