@@ -262,6 +262,7 @@ fn run(
             Ok(Applied::All) => {}
             other => {
                 slot.announce();
+                slot.rest();
                 return other.map(|applied| if applied == Applied::Told { events.len } else { 0 });
             }
         }
@@ -275,6 +276,7 @@ fn run(
     if slot.has_attention() {
         slot.announce();
     }
+    slot.rest();
     if events.len > 0 {
         sys::take_over(slot);
     }

@@ -106,6 +106,12 @@ pub fn unwatch(fd: i32, slot: u32) {
     }
 }
 
+/// The generation of a number now.
+#[cfg_attr(not(feature = "posix"), allow(dead_code))]
+pub fn generation(fd: i32) -> Generation {
+    cell(fd).map_or(Generation::NONE, |cell| Generation::of(cell.state.load(SeqCst)))
+}
+
 /// Is a knote of that generation still about the same open descriptor?
 #[inline]
 pub fn trusted(fd: i32, generation: Generation) -> bool {

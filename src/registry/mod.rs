@@ -198,6 +198,12 @@ impl Slot {
         }
     }
 
+    /// At the end of a call, on every way out: the descriptor must go on telling what becomes ready.
+    #[inline]
+    pub fn rest(&'static self) {
+        self.kernel.rest(self.index, || inside::others(self.index));
+    }
+
     /// The queue has a new epoll under its number: kqueues of ours that watch it put it into theirs again. The
     /// caller holds no lock.
     #[cold]
@@ -246,8 +252,8 @@ fn open(slot: &'static Slot, nonblocking: bool) -> Result<i32> {
     if !front::is_in_front() && UNTIL_SWEEP.fetch_sub(1, Relaxed) == 0 {
         sweep();
     }
-    let fd = match slot.kernel.open() {
-        Err(Errno::EMFILE) if !front::is_in_front() && sweep() => slot.kernel.open()?,
+    let fd = match slot.kernel.open(slot.index) {
+        Err(Errno::EMFILE) if !front::is_in_front() && sweep() => slot.kernel.open(slot.index)?,
         other => other?,
     };
     let refuse = |errno| {
@@ -459,6 +465,12 @@ fn recognise_duplicate(fd: i32) -> Result<()> {
     let owner = Owner::Duplicate { slot: slot.index, birth: slot.birth.load(SeqCst) };
     descriptors::cell_or_make(fd)?.queue.store(owner.word(), SeqCst);
     Ok(())
+}
+
+/// Is any thread but the calling one inside the queue in `slot`?
+#[allow(dead_code)]
+pub fn is_visited(slot: u32) -> bool {
+    inside::others(slot)
 }
 
 /// A signal was caught that the queue in `slot` watches. Called by signal handlers.

@@ -252,9 +252,16 @@ impl Poller {
     }
 
     /// Makes the kqueue descriptor. `EMFILE`, `ENFILE`, `ENOMEM`.
-    pub fn open(&self) -> Result<i32> {
+    pub fn open(&self, _: u32) -> Result<i32> {
         births::birth(&self.epoll, sys::epoll_create)
     }
+
+    /// A call is over: the epoll makes itself readable.
+    #[inline]
+    pub fn rest(&'static self, _: u32, _: impl Fn() -> bool) {}
+
+    /// In the child of a fork there is nothing to see to but the queues.
+    pub fn child() {}
 
     /// The number that the queue was born with.
     #[inline]

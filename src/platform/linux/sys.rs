@@ -22,7 +22,7 @@ fn futex_half(word: &AtomicUsize) -> *mut u32 {
     }
 }
 
-pub fn futex_wait(word: &AtomicUsize, expected: usize) {
+pub fn park(word: &AtomicUsize, expected: usize) {
     // SAFETY: the word is alive while we sleep, it is borrowed; a spurious return is allowed.
     unsafe {
         libc::syscall(
@@ -35,7 +35,7 @@ pub fn futex_wait(word: &AtomicUsize, expected: usize) {
     }
 }
 
-pub fn futex_wake_one(word: &AtomicUsize) {
+pub fn unpark_one(word: &AtomicUsize) {
     let errno = last_errno();
     // SAFETY: waking uses the address as a key only.
     unsafe {

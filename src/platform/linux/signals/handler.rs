@@ -74,7 +74,9 @@ pub(super) unsafe extern "C-unwind" fn entered(index: usize, arrival: &Arrival) 
         recorded_at.store(arrival.sp, SeqCst);
         record(signo, None);
     }
-    let handler = if watched {
+    let handler = if watched && Arrivals::here().takes(signo) {
+        libc::SIG_IGN
+    } else if watched {
         let handler = disposition.take_handler(signo);
         if arrival.direct {
             note_handled(signo, !disposition.swallows(signo));
