@@ -473,6 +473,12 @@ pub fn is_visited(slot: u32) -> bool {
     inside::others(slot)
 }
 
+/// The system's side of the queue in `slot`.
+#[allow(dead_code)]
+pub fn kernel(slot: u32) -> Option<&'static Poller> {
+    self::slot(slot).map(|slot| &slot.kernel)
+}
+
 /// A signal was caught that the queue in `slot` watches. Called by signal handlers.
 pub fn signal_arrived(slot: u32, signo: i32) {
     let Some(slot) = self::slot(slot) else { return };

@@ -196,3 +196,16 @@ pub fn file_name(fd: c_int) -> Option<u32> {
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     Some((hash ^ (hash >> 32)) as u32)
 }
+
+/// Where there is /proc.
+pub const TELLS_NAMES: bool = true;
+
+/// How often files are looked at that cannot be watched, where that is not as often as everything else.
+pub fn interval() -> Option<u64> {
+    None
+}
+
+/// `ENOSYS`: the system tells of files.
+pub fn set_interval(_: isize) -> Result<isize> {
+    Err(Errno(libc::ENOSYS))
+}

@@ -334,6 +334,18 @@ fn tcp_info(fd: i32) -> Option<TcpInfo> {
     })
 }
 
+/// How many bytes a connection has ever received, or, if it is asked about writing, got acknowledged. `None`: nobody
+/// counts.
+#[allow(dead_code)]
+pub fn count(fd: i32, kind: Kind, writing: bool) -> Option<u64> {
+    if kind != Kind::TcpStream {
+        return None;
+    }
+    let (raw, length) = sys::socket_option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, [0u64; 30]).ok()?;
+    let word = if writing { 15 } else { 16 };
+    (length >= (word + 1) * 8).then(|| raw[word])
+}
+
 /// Did the system give a connection up, after it had said everything often enough? A reset may come in the middle
 /// of that, so the counters have to be near their limits; the kernel counts time, which at a long round trip
 /// takes fewer attempts.

@@ -20,7 +20,9 @@ use super::{births, watchman};
 use crate::errno::{Errno, Result};
 use crate::platform::lock::{self, Guard, Mutex};
 use crate::platform::unix::file_state::identity;
-use crate::platform::{descriptors, front};
+use crate::platform::descriptors::{self, Owner};
+use crate::platform::front;
+use crate::registry;
 use bitflags::bitflags;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicU8, Ordering::*};
@@ -175,8 +177,6 @@ const VERSIONS: usize = 16;
 /// How long sleepers of an older version are waited for, in nanoseconds.
 const PATIENCE: u64 = 1_000_000_000;
 const PAUSE: u64 = 50_000;
-/// How long until spent edges are looked at again.
-const TICK: u64 = 20_000_000;
 /// A timer of the wall clock may be due early, when that is set.
 const STEP: u64 = 500_000_000;
 
@@ -257,9 +257,6 @@ impl Poller {
         self.reasons.store(0, SeqCst);
         self.signals.store(0, SeqCst);
         self.idle.store(false, SeqCst);
-        for asleep in &self.asleep {
-            asleep.store(0, SeqCst);
-        }
         let reader = self.make_pipe()?;
         descriptors::note_helper(self.writer.load(SeqCst), slot);
         Ok(reader)
@@ -365,9 +362,11 @@ impl Poller {
             self.called.store(Clock::Monotonic.now(), SeqCst);
             self.give_reason(CALLED);
         }
-        if self.watched.swap(false, SeqCst) {
-            watchman::call();
-        }
+    }
+
+    /// Lets the watchman come out, who sleeps on this queue among others.
+    pub(super) fn call_watchman(&self) {
+        self.call();
     }
 
     fn old_sleepers(&self, version: u32) -> u32 {
@@ -497,14 +496,14 @@ impl Poller {
     }
 
     /// How long to poll: until the time is over, a timer is due, or spent edges are to be looked at.
-    fn patience(&self, timeout: &sys::Timeout, spent: bool) -> Option<u64> {
+    fn patience(&self, timeout: &sys::Timeout, spent: Option<u64>) -> Option<u64> {
         let mut patience = timeout.map(|time| time.tv_sec as u64 * sys::NANOSECONDS + time.tv_nsec as u64);
         if patience == Some(0) {
             return patience;
         }
         let mut no_longer = |time: u64| patience = Some(patience.map_or(time, |before| before.min(time)));
-        if spent {
-            no_longer(TICK);
+        if let Some(tick) = spent {
+            no_longer(tick);
         }
         for clock in CLOCKS {
             let due = self.due[clock as usize].load(SeqCst);
@@ -534,6 +533,14 @@ impl Poller {
                 break;
             }
             let mask = Mask(u32::from(entry.revents as u16));
+            if is_queue(entry.fd) {
+                drop(table);
+                let ready = is_ready_inside(entry.fd);
+                table = self.table()?;
+                if !ready {
+                    continue;
+                }
+            }
             if table.take(entry.fd, item, mask) {
                 let (place, epoch) = item;
                 buffer.push(Source::Descriptor { place, fd: entry.fd, epoch, mask });
@@ -573,6 +580,12 @@ impl Poller {
         }
         table.give_back(set);
         drop(table);
+        if self.reasons.load(SeqCst) & CALLED != 0 {
+            sys::wait_a_moment(2, || self.old_sleepers(self.version.load(SeqCst)) == 0);
+            if !self.is_still_called() {
+                self.take_reasons(CALLED);
+            }
+        }
         if !visited() {
             if ready || self.late_timer().is_some() {
                 return self.give_reason(NOTICED);
@@ -591,10 +604,59 @@ impl Poller {
         self.give_reason(NOTICED);
     }
 
-    /// What the watchman is to poll, and when he is to look by the clock, in nanoseconds from now.
-    pub(super) fn show(&self, set: &mut Set) -> Result<Option<u64>> {
-        let spent = self.table()?.fill(set)?;
-        Ok(self.patience(&None, spent))
+    /// What the watchman is to poll, the pipe among it, and when he is to look by the clock, in nanoseconds from now.
+    /// He is one who sleeps from here on, until `came_out`. `None`: there is nothing to watch for.
+    pub(super) fn show(&self, set: &mut Set) -> Result<Option<(u32, Option<u64>)>> {
+        if self.reasons.load(SeqCst) != 0 {
+            return Ok(None);
+        }
+        let version = self.version.load(SeqCst);
+        let mut table = self.table()?;
+        set.reserve(1)?;
+        set.push(self.descriptor(), POLLIN, (Place::MAIN, 0));
+        let spent = table.fill(set)?;
+        drop(table);
+        self.asleep[version as usize % VERSIONS].fetch_add(1, SeqCst);
+        self.watched.store(true, SeqCst);
+        // Who armed something in between has seen nobody sleep.
+        let patience = if self.version.load(SeqCst) == version { self.patience(&None, spent) } else { Some(0) };
+        Ok(Some((version, patience)))
+    }
+
+    /// The watchman sleeps no more; `called`: he found a byte.
+    pub(super) fn came_out(&self, version: u32, called: bool) {
+        self.watched.store(false, SeqCst);
+        drop(Asleep(&self.asleep[version as usize % VERSIONS]));
+        if called && self.reasons.load(SeqCst) & CALLED != 0 && !self.is_still_called() {
+            self.take_reasons(CALLED);
+        }
+    }
+
+    /// Has something been found, perhaps by another?
+    pub(super) fn is_readable(&self) -> bool {
+        self.reasons.load(SeqCst) & !CALLED != 0
+    }
+
+    /// The queue's descriptor polls readable. Is it so, or was what made it so seen to meanwhile, with nobody to take
+    /// it back?
+    pub(super) fn is_really_ready(&self) -> bool {
+        if self.reasons.load(SeqCst) & !NOTICED != 0 || self.late_timer().is_some() {
+            return true;
+        }
+        let Some(mut table) = self.table.try_lock() else { return true };
+        let mut set = Set::new();
+        if table.fill(&mut set).is_err() {
+            return true;
+        }
+        drop(table);
+        let polled = sys::wait(&mut set.entries, &Some(sys::timespec_of(0)), None, None);
+        let ready = |entry: &libc::pollfd| entry.revents != 0 && is_ready_inside(entry.fd);
+        if polled.is_err() || set.entries.iter().any(ready) {
+            return true;
+        }
+        self.take_reasons(NOTICED);
+        self.idle.store(true, SeqCst);
+        self.reasons.load(SeqCst) != 0
     }
 
     #[inline]
@@ -732,6 +794,20 @@ impl Poller {
             descriptors::disown(fd);
         }
         Ok(())
+    }
+}
+
+fn is_queue(fd: i32) -> bool {
+    matches!(descriptors::owner(fd), Owner::Queue { .. } | Owner::Duplicate { .. })
+}
+
+/// Where it is a queue: has it something to report?
+fn is_ready_inside(fd: i32) -> bool {
+    match descriptors::owner(fd) {
+        Owner::Queue { slot, .. } | Owner::Duplicate { slot, .. } => {
+            registry::kernel(slot).is_none_or(Poller::is_really_ready)
+        }
+        _ => true,
     }
 }
 

@@ -5,7 +5,7 @@
 //! (`State`); who waits looks for that by the clock.
 
 use super::inspect::{self, Kind, Status};
-use super::poller::{Arm, Mask, Place};
+use super::poller::{Arm, Clock, Mask, Place};
 use super::sys;
 use crate::errno::{Errno, Result};
 use crate::platform::descriptors::{self, Generation};
@@ -26,13 +26,32 @@ pub struct Item {
     pub generation: Generation,
     kind: Kind,
     /// The edge was reported, and this is how it stood.
-    spent: Option<Status>,
+    spent: Option<Spent>,
+    /// How long it is then believed that nothing has come, in nanoseconds.
+    trust: u64,
 }
+
+/// How a descriptor stood when its edge was reported, or looked at since.
+#[derive(Clone, Copy)]
+struct Spent {
+    status: Status,
+    /// What has ever come, or gone, where the system counts.
+    count: Option<u64>,
+    /// As much may have been taken as has come: then it is told again.
+    until: u64,
+}
+
+/// At first; it doubles while nothing else changes.
+const TRUST: u64 = 50_000_000;
+const MOST_TRUST: u64 = 1_600_000_000;
+/// How often spent edges are looked at: soon after one was reported, and then less and less.
+const SOON: u64 = 1_000_000;
+const TICK: u64 = 20_000_000;
 
 impl Item {
     pub fn new(fd: i32, place: Place, epoch: u32, arm: Arm, identity: u32) -> Item {
         let generation = descriptors::generation(fd);
-        Item { fd, place, epoch, arm, identity, generation, kind: Kind::Unknown, spent: None }
+        Item { fd, place, epoch, arm, identity, generation, kind: Kind::Unknown, spent: None, trust: TRUST }
     }
 
     /// What poll is asked for; 0: nothing.
@@ -64,19 +83,36 @@ impl Item {
         }
     }
 
-    /// A spent edge that was seen not ready, or has more than it had, is armed again.
+    fn spend(&mut self, mask: Mask) {
+        let status = self.status(mask);
+        let count = inspect::count(self.fd, self.kind, self.arm.contains(Arm::OUT));
+        self.spent = Some(Spent { status, count, until: Clock::Monotonic.now().saturating_add(self.trust) });
+    }
+
+    /// A spent edge is armed again that was seen not ready, or has something new. Where that cannot be known for
+    /// certain, because just as much may have been taken as came, it is told again after a while: once too often is
+    /// better than never.
     fn look(&mut self) {
         let Some(before) = self.spent else { return };
         let events = self.arm.events();
         let mask = Mask(sys::poll(self.fd, events));
         if !mask.has(events as u16 as u32 | Mask::ERR | Mask::HUP) {
-            self.spent = None;
+            (self.spent, self.trust) = (None, TRUST);
             return;
         }
         let now = self.status(mask);
+        let count = inspect::count(self.fd, self.kind, self.arm.contains(Arm::OUT));
+        let then = before.status;
         let more = now.ready
-            && (!before.ready || now.data > before.data || (now.eof && !before.eof) || (now.error != before.error));
-        self.spent = if more { None } else { Some(now) };
+            && (!then.ready || now.data > then.data || (now.eof && !then.eof) || now.error != then.error)
+            || count.is_some_and(|count| Some(count) != before.count);
+        if more {
+            (self.spent, self.trust) = (None, TRUST);
+        } else if count.is_none() && Clock::Monotonic.now() >= before.until {
+            (self.spent, self.trust) = (None, (self.trust * 2).min(MOST_TRUST));
+        } else {
+            self.spent = Some(Spent { status: now, ..before });
+        }
     }
 }
 
@@ -113,6 +149,8 @@ pub struct Table {
     index: HashTable<u32>,
     /// Where the next set begins, so that all have their turn.
     turn: usize,
+    /// How long until spent edges are looked at.
+    tick: u64,
     /// The storage of the latest set.
     spare: Set,
 }
@@ -123,7 +161,7 @@ fn hash(fd: i32, place: Place) -> u64 {
 
 impl Table {
     pub const fn new() -> Table {
-        Table { items: Vec::new(), index: HashTable::new(), turn: 0, spare: Set::new() }
+        Table { items: Vec::new(), index: HashTable::new(), turn: 0, tick: SOON, spare: Set::new() }
     }
 
     fn at(&self, fd: i32, place: Place) -> Option<usize> {
@@ -206,8 +244,8 @@ impl Table {
         }
     }
 
-    /// Adds what is to be polled. True: there are spent edges, which somebody has to look at. `ENOMEM`.
-    pub fn fill(&mut self, set: &mut Set) -> Result<bool> {
+    /// Adds what is to be polled. When somebody has to look at spent edges, in nanoseconds, if there are any. `ENOMEM`.
+    pub fn fill(&mut self, set: &mut Set) -> Result<Option<u64>> {
         set.reserve(self.items.len())?;
         let mut spent = false;
         let mut at = 0;
@@ -227,7 +265,11 @@ impl Table {
                 set.push(item.fd, events, (item.place, item.epoch));
             }
         }
-        Ok(spent)
+        let tick = self.tick;
+        if spent {
+            self.tick = (tick * 2).min(TICK);
+        }
+        Ok(spent.then_some(tick))
     }
 
     /// Poll has called the item ready: is that to be told? What is not level is not told again. The next set begins
@@ -248,7 +290,8 @@ impl Table {
         if item.arm.contains(Arm::ONCE) {
             item.arm = Arm::PRESENT;
         } else if item.arm.contains(Arm::EDGE) {
-            item.spent = Some(item.status(mask));
+            item.spend(mask);
+            self.tick = SOON;
         }
         self.turn = at + 1;
         true

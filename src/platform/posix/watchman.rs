@@ -8,30 +8,24 @@
 //! looks again after `PAUSE`, and sleeps on what he polls only once things have calmed down: a queue just left is
 //! watched that much later.
 //!
-//! Who calls: the last call of a queue on its way out (`attend`), and whoever changes what he polls (`call`).
+//! He is one who sleeps on each of the queues that he polls, and on their pipes: who changes what one of them polls
+//! calls him with the others. The last call of a queue on its way out (`attend`) calls him by any of them.
 
-use super::poller::{Place, Poller};
+use super::poller::Poller;
+use super::sys;
 use super::table::Set;
-use super::{births, sys};
-use crate::errno::Errno;
-use crate::platform::descriptors;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering::*};
-use libc::POLLIN;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::*};
 
 /// How long he lets things calm down, in nanoseconds.
 const PAUSE: u64 = 4_000_000;
-/// How long he stays without work.
-const LEISURE: u64 = 1_000_000_000;
+/// How many such turns he stays without work.
+const LEISURE: u32 = 16;
 /// How often he looks whether a queue's last visitor has left, before he counts on that one's call.
 const TURNS: u32 = 8;
-/// The slot of descriptors that are no queue's.
-const NO_SLOT: u32 = (1 << 30) - 1;
 
 static RUNS: AtomicBool = AtomicBool::new(false);
-/// He sleeps, and does not look by himself.
-static ASLEEP: AtomicBool = AtomicBool::new(false);
-static READER: AtomicI32 = AtomicI32::new(-1);
-static WRITER: AtomicI32 = AtomicI32::new(-1);
+/// A queue that he sleeps on; null: he looks by himself.
+static ASLEEP: AtomicPtr<Poller> = AtomicPtr::new(core::ptr::null_mut());
 /// All queues that he ever had to watch: they are never freed.
 static FIRST: AtomicPtr<Post> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -84,44 +78,21 @@ pub fn attend(poller: &'static Poller, post: &'static Post, slot: u32) {
         });
     }
     if !RUNS.swap(true, SeqCst) {
-        start();
-    } else if ASLEEP.load(SeqCst) {
-        call();
-    }
-}
-
-/// Wakes him. Takes no lock.
-pub fn call() {
-    let writer = WRITER.load(SeqCst);
-    if writer >= 0 {
-        sys::write_byte(writer);
-    }
-}
-
-fn start() {
-    let open = || {
-        if WRITER.load(SeqCst) >= 0 {
-            return Ok(());
+        // Where there is no thread to be had a descriptor becomes readable late: when its queue is next called.
+        if sys::start_thread(run).is_err() {
+            RUNS.store(false, SeqCst);
         }
-        births::birth(&READER, || {
-            let (reader, writer) = sys::pipe()?;
-            WRITER.store(sys::move_up(writer, Poller::least_helper())?, SeqCst);
-            sys::move_up(reader, Poller::least_helper())
-        })?;
-        for fd in [&READER, &WRITER] {
-            descriptors::note_helper(fd.load(SeqCst), NO_SLOT);
-        }
-        Ok::<(), Errno>(())
-    };
-    if open().and_then(|()| sys::start_thread(run)).is_err() {
-        // Then a descriptor becomes readable late: when its queue is next called.
-        RUNS.store(false, SeqCst);
+        return;
+    }
+    // SAFETY: null, or a queue's, which live in slots that are never freed.
+    if let Some(other) = unsafe { ASLEEP.load(SeqCst).as_ref() } {
+        other.call_watchman();
     }
 }
 
 extern "C" fn run(_: *mut libc::c_void) -> *mut libc::c_void {
     let _ = crate::errno::guarded(|| {
-        let mut round = Round { set: Set::new(), watched: Vec::new() };
+        let mut round = Round { set: Set::new(), watched: Vec::new(), leisure: 0 };
         while round.turn() {}
         Ok(())
     });
@@ -130,8 +101,9 @@ extern "C" fn run(_: *mut libc::c_void) -> *mut libc::c_void {
 
 struct Round {
     set: Set,
-    /// Whose entries begin where.
-    watched: Vec<(&'static Post, usize)>,
+    /// Whose entries begin where, and the version that they are of.
+    watched: Vec<(&'static Post, usize, u32)>,
+    leisure: u32,
 }
 
 impl Round {
@@ -139,57 +111,69 @@ impl Round {
     fn turn(&mut self) -> bool {
         self.set.clear();
         self.watched.clear();
-        ASLEEP.store(true, SeqCst);
-        let mut patience = LEISURE;
+        let mut patience = None;
+        let mut no_longer = |time: u64| patience = Some(patience.map_or(time, |before: u64| before.min(time)));
         let mut alone = true;
-        if self.set.reserve(1).is_ok() {
-            self.set.push(READER.load(SeqCst), POLLIN, (Place::MAIN, 0));
-        }
         for post in posts() {
             let Some(poller) = post.poller().filter(|poller| poller.idle.load(SeqCst)) else { continue };
             alone = false;
             if post.is_visited() {
-                if post.turns.fetch_add(1, SeqCst) < TURNS {
-                    patience = patience.min(PAUSE);
-                } else {
+                no_longer(PAUSE);
+                if post.turns.fetch_add(1, SeqCst) >= TURNS {
                     poller.idle.store(false, SeqCst);
                 }
                 continue;
             }
-            poller.watched.store(true, SeqCst);
             let begin = self.set.entries.len();
+            if self.watched.try_reserve(1).is_err() {
+                no_longer(PAUSE);
+                continue;
+            }
             match poller.show(&mut self.set) {
-                Ok(time) if self.watched.try_reserve(1).is_ok() => {
-                    self.watched.push((post, begin));
-                    patience = patience.min(time.unwrap_or(u64::MAX));
+                Ok(Some((version, time))) => {
+                    self.watched.push((post, begin, version));
+                    time.into_iter().for_each(&mut no_longer);
+                    ASLEEP.store(core::ptr::from_ref(poller).cast_mut(), SeqCst);
                 }
-                _ => patience = patience.min(PAUSE),
+                Ok(None) if poller.is_readable() => poller.idle.store(false, SeqCst),
+                _ => no_longer(PAUSE),
             }
         }
-        let forever = patience == LEISURE && !alone;
-        let timeout = if forever { None } else { Some(sys::timespec_of(patience)) };
-        let polled = sys::wait(&mut self.set.entries, &timeout, None, None);
-        ASLEEP.store(false, SeqCst);
-        let called = self.set.entries.first().is_some_and(|entry| entry.revents != 0);
-        if called {
-            sys::drain(READER.load(SeqCst));
+        if self.watched.is_empty() {
+            self.leisure = if alone { self.leisure + 1 } else { 0 };
+            sys::nap(PAUSE);
+            return self.leisure < LEISURE || !leave();
         }
+        self.leisure = 0;
+        if posts().any(|post| self.is_missed(post)) {
+            // Left after he had looked at it, before it could know whom to call.
+            no_longer(0);
+        }
+        let _ = sys::wait(&mut self.set.entries, &patience.map(sys::timespec_of), None, None);
+        ASLEEP.store(core::ptr::null_mut(), SeqCst);
+        let mut any_called = false;
         let mut end = self.set.entries.len();
-        for &(post, begin) in self.watched.iter().rev() {
+        for &(post, begin, version) in self.watched.iter().rev() {
             let Some(poller) = post.poller() else { continue };
-            poller.watched.store(false, SeqCst);
-            let ready = self.set.entries.get(begin..end).is_some_and(|own| own.iter().any(|entry| entry.revents != 0));
+            let own = self.set.entries.get(begin..end).unwrap_or(&[]);
+            let called = own.first().is_some_and(|entry| entry.revents != 0);
+            let ready = own.iter().skip(1).any(|entry| entry.revents != 0);
+            poller.came_out(version, called);
+            any_called |= called;
             if (ready || poller.late_timer().is_some()) && poller.idle.load(SeqCst) && !post.is_visited() {
                 poller.notice();
             }
             end = begin;
         }
-        if called {
+        if any_called {
             sys::nap(PAUSE);
-        } else if alone && polled == Ok(0) {
-            return !leave();
         }
         true
+    }
+
+    fn is_missed(&self, post: &Post) -> bool {
+        post.poller().is_some_and(|poller| poller.idle.load(SeqCst) && !poller.watched.load(SeqCst))
+            && !post.is_visited()
     }
 }
 
@@ -200,17 +184,10 @@ fn leave() -> bool {
     !needed || RUNS.swap(true, SeqCst)
 }
 
-/// In the child of a fork there is no such thread, and the pipe is the parent's.
+/// In the child of a fork there is no such thread.
 pub fn child() {
     RUNS.store(false, SeqCst);
-    ASLEEP.store(false, SeqCst);
-    for fd in [&READER, &WRITER] {
-        let fd = fd.swap(-1, SeqCst);
-        if fd >= 0 {
-            descriptors::disown(fd);
-            sys::close_raw(fd);
-        }
-    }
+    ASLEEP.store(core::ptr::null_mut(), SeqCst);
     for poller in posts().filter_map(Post::poller) {
         poller.watched.store(false, SeqCst);
         poller.idle.store(false, SeqCst);
