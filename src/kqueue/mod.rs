@@ -238,6 +238,9 @@ impl Queue<'_> {
                 continue;
             }
             self.look_out(id);
+            if self.knote(id).is(State::TOLD) {
+                filter::look_again(self, id);
+            }
             if !self.knote(id).is(State::TOLD) && self.evaluate(id, None).is_some() {
                 self.activate(id);
             }

@@ -7,7 +7,7 @@
 use super::poller::Mask;
 use super::sys;
 use crate::errno::Errno;
-use crate::platform::unix::file_state::identity_of;
+use crate::platform::unix::file_state::{identity_of, state_of};
 use libc::{c_int, POLLIN, POLLOUT, POLLPRI};
 
 pub use crate::platform::unix::file_state::identity;
@@ -418,6 +418,8 @@ pub fn emptied(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
 pub struct FileStatus {
     pub unread: i64,
     pub identity: u32,
+    /// Another one, whenever it was written.
+    pub stamp: i64,
     /// It has no name: a memfd's writes are not told of.
     pub nameless: bool,
 }
@@ -429,5 +431,10 @@ pub fn file(fd: i32) -> Option<FileStatus> {
         return None;
     }
     let offset = sys::offset(fd).unwrap_or(0);
-    Some(FileStatus { unread: stat.st_size - offset, identity: identity_of(&stat), nameless: stat.st_nlink == 0 })
+    Some(FileStatus {
+        unread: stat.st_size - offset,
+        identity: identity_of(&stat),
+        stamp: state_of(&stat).modified.wrapping_mul(31).wrapping_add(stat.st_size),
+        nameless: stat.st_nlink == 0,
+    })
 }

@@ -88,19 +88,20 @@ impl Poller {
 /// Renaming a file leaves a trace in its times, and nothing else.
 pub const TELLS_NAMES: bool = false;
 
-/// How often files are looked at, in milliseconds.
-static INTERVAL: AtomicU64 = AtomicU64::new(250);
-const LONGEST: isize = 24 * 60 * 60 * 1000;
+/// How often files are looked at, in nanoseconds.
+const USUAL: u64 = 250_000_000;
+static INTERVAL: AtomicU64 = AtomicU64::new(USUAL);
 
-/// The same in nanoseconds.
 pub fn interval() -> Option<u64> {
-    Some(INTERVAL.load(Relaxed) * 1_000_000)
+    Some(INTERVAL.load(Relaxed))
 }
 
-/// Sets it, in milliseconds, for what is looked at from now on. Returns what it was. `EINVAL`.
-pub fn set_interval(milliseconds: isize) -> Result<isize> {
-    if !(1..=LONGEST).contains(&milliseconds) {
-        return Err(Errno::EINVAL);
-    }
-    Ok(INTERVAL.swap(milliseconds as u64, Relaxed) as isize)
+/// Sets it, for what is looked at from now on; 0: as usual. Returns what it was. `EINVAL`.
+pub fn set_interval(nanoseconds: isize) -> Result<isize> {
+    let interval = match u64::try_from(nanoseconds) {
+        Ok(0) => USUAL,
+        Ok(interval) => interval,
+        Err(_) => return Err(Errno::EINVAL),
+    };
+    Ok(INTERVAL.swap(interval, Relaxed) as isize)
 }

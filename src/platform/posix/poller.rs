@@ -198,7 +198,7 @@ pub struct Poller {
     asleep: [AtomicU32; VERSIONS],
     /// When sleepers were called.
     called: AtomicU64,
-    /// The watchman polls what the table says.
+    /// The watchman polls what the table said a moment ago.
     pub(super) watched: AtomicBool,
     /// He is to.
     pub(super) idle: AtomicBool,
@@ -364,11 +364,6 @@ impl Poller {
         }
     }
 
-    /// Lets the watchman come out, who sleeps on this queue among others.
-    pub(super) fn call_watchman(&self) {
-        self.call();
-    }
-
     fn old_sleepers(&self, version: u32) -> u32 {
         let of_now = version as usize % VERSIONS;
         let old = self.asleep.iter().enumerate().filter(|&(of, _)| of != of_now);
@@ -432,8 +427,17 @@ impl Poller {
     /// `fd` is about to be closed: who polls it comes out, and does not poll it again. Takes no lock.
     pub fn forget(&self, _: i32, interrupted: bool) {
         self.call();
+        let watched = self.watched.load(SeqCst);
+        if watched {
+            self.give_reason(CALLED);
+        }
         if !interrupted {
-            sys::wait_a_moment(2, || self.old_sleepers(self.version.load(SeqCst)) == 0);
+            sys::wait_a_moment(2, || {
+                self.old_sleepers(self.version.load(SeqCst)) == 0 && !self.watched.load(SeqCst)
+            });
+        }
+        if watched && !self.is_still_called() {
+            self.take_reasons(CALLED);
         }
     }
 
@@ -580,12 +584,6 @@ impl Poller {
         }
         table.give_back(set);
         drop(table);
-        if self.reasons.load(SeqCst) & CALLED != 0 {
-            sys::wait_a_moment(2, || self.old_sleepers(self.version.load(SeqCst)) == 0);
-            if !self.is_still_called() {
-                self.take_reasons(CALLED);
-            }
-        }
         if !visited() {
             if ready || self.late_timer().is_some() {
                 return self.give_reason(NOTICED);
@@ -605,31 +603,19 @@ impl Poller {
     }
 
     /// What the watchman is to poll, the pipe among it, and when he is to look by the clock, in nanoseconds from now.
-    /// He is one who sleeps from here on, until `came_out`. `None`: there is nothing to watch for.
-    pub(super) fn show(&self, set: &mut Set) -> Result<Option<(u32, Option<u64>)>> {
+    /// `None`: there is nothing to watch for.
+    pub(super) fn show(&self, set: &mut Set) -> Result<Option<Option<u64>>> {
         if self.reasons.load(SeqCst) != 0 {
             return Ok(None);
         }
-        let version = self.version.load(SeqCst);
+        // Before the table is looked at: a close that begins later waits until he comes out.
+        self.watched.store(true, SeqCst);
         let mut table = self.table()?;
         set.reserve(1)?;
         set.push(self.descriptor(), POLLIN, (Place::MAIN, 0));
         let spent = table.fill(set)?;
         drop(table);
-        self.asleep[version as usize % VERSIONS].fetch_add(1, SeqCst);
-        self.watched.store(true, SeqCst);
-        // Who armed something in between has seen nobody sleep.
-        let patience = if self.version.load(SeqCst) == version { self.patience(&None, spent) } else { Some(0) };
-        Ok(Some((version, patience)))
-    }
-
-    /// The watchman sleeps no more; `called`: he found a byte.
-    pub(super) fn came_out(&self, version: u32, called: bool) {
-        self.watched.store(false, SeqCst);
-        drop(Asleep(&self.asleep[version as usize % VERSIONS]));
-        if called && self.reasons.load(SeqCst) & CALLED != 0 && !self.is_still_called() {
-            self.take_reasons(CALLED);
-        }
+        Ok(Some(self.patience(&None, spent)))
     }
 
     /// Has something been found, perhaps by another?

@@ -4,28 +4,24 @@
 //! for it and puts the byte into its pipe. There is one thread for all queues, started by the first call of kevent()
 //! that leaves such a queue behind, with all signals blocked; a second without work ends it.
 //!
-//! A program that calls kevent() in a loop would have to call him off and on every time. So when he is called he
-//! looks again after `PAUSE`, and sleeps on what he polls only once things have calmed down: a queue just left is
-//! watched that much later.
-//!
-//! He is one who sleeps on each of the queues that he polls, and on their pipes: who changes what one of them polls
-//! calls him with the others. The last call of a queue on its way out (`attend`) calls him by any of them.
+//! Nobody calls him: he looks around by the clock, every `ROUND`, so a queue that was just left, or changed, is watched
+//! that much later. (What is ready when a call returns that call itself finds.) Only close() has him come out, by the
+//! queue's pipe: poll holds the open file. So programs that wait in kevent() all the time do not notice him.
 
 use super::poller::Poller;
 use super::sys;
 use super::table::Set;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::*};
 
-/// How long he lets things calm down, in nanoseconds.
+/// How long he sleeps at most, and while somebody is on his way out of a queue, in nanoseconds.
+const ROUND: u64 = 20_000_000;
 const PAUSE: u64 = 4_000_000;
-/// How many such turns he stays without work.
-const LEISURE: u32 = 16;
+/// How many rounds he stays without work.
+const LEISURE: u32 = 50;
 /// How often he looks whether a queue's last visitor has left, before he counts on that one's call.
 const TURNS: u32 = 8;
 
 static RUNS: AtomicBool = AtomicBool::new(false);
-/// A queue that he sleeps on; null: he looks by himself.
-static ASLEEP: AtomicPtr<Poller> = AtomicPtr::new(core::ptr::null_mut());
 /// All queues that he ever had to watch: they are never freed.
 static FIRST: AtomicPtr<Post> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -66,9 +62,6 @@ fn posts() -> impl Iterator<Item = &'static Post> {
 /// From now on he is to watch this queue, which has just been left.
 pub fn attend(poller: &'static Poller, post: &'static Post, slot: u32) {
     post.turns.store(0, SeqCst);
-    if poller.watched.load(SeqCst) {
-        return;
-    }
     let mine = core::ptr::from_ref(poller).cast_mut();
     if post.poller.compare_exchange(core::ptr::null_mut(), mine, SeqCst, SeqCst).is_ok() {
         post.slot.store(slot, SeqCst);
@@ -77,16 +70,9 @@ pub fn attend(poller: &'static Poller, post: &'static Post, slot: u32) {
             Some(core::ptr::from_ref(post).cast_mut())
         });
     }
-    if !RUNS.swap(true, SeqCst) {
-        // Where there is no thread to be had a descriptor becomes readable late: when its queue is next called.
-        if sys::start_thread(run).is_err() {
-            RUNS.store(false, SeqCst);
-        }
-        return;
-    }
-    // SAFETY: null, or a queue's, which live in slots that are never freed.
-    if let Some(other) = unsafe { ASLEEP.load(SeqCst).as_ref() } {
-        other.call_watchman();
+    // Where there is no thread to be had a descriptor becomes readable late: when its queue is next called.
+    if !RUNS.swap(true, SeqCst) && sys::start_thread(run).is_err() {
+        RUNS.store(false, SeqCst);
     }
 }
 
@@ -101,8 +87,8 @@ extern "C" fn run(_: *mut libc::c_void) -> *mut libc::c_void {
 
 struct Round {
     set: Set,
-    /// Whose entries begin where, and the version that they are of.
-    watched: Vec<(&'static Post, usize, u32)>,
+    /// Whose entries begin where.
+    watched: Vec<(&'static Post, usize)>,
     leisure: u32,
 }
 
@@ -111,8 +97,8 @@ impl Round {
     fn turn(&mut self) -> bool {
         self.set.clear();
         self.watched.clear();
-        let mut patience = None;
-        let mut no_longer = |time: u64| patience = Some(patience.map_or(time, |before: u64| before.min(time)));
+        let mut patience = ROUND;
+        let mut no_longer = |time: u64| patience = patience.min(time);
         let mut alone = true;
         for post in posts() {
             let Some(poller) = post.poller().filter(|poller| poller.idle.load(SeqCst)) else { continue };
@@ -130,50 +116,38 @@ impl Round {
                 continue;
             }
             match poller.show(&mut self.set) {
-                Ok(Some((version, time))) => {
-                    self.watched.push((post, begin, version));
+                Ok(Some(time)) => {
+                    self.watched.push((post, begin));
                     time.into_iter().for_each(&mut no_longer);
-                    ASLEEP.store(core::ptr::from_ref(poller).cast_mut(), SeqCst);
                 }
                 Ok(None) if poller.is_readable() => poller.idle.store(false, SeqCst),
-                _ => no_longer(PAUSE),
+                _ => {
+                    poller.watched.store(false, SeqCst);
+                    no_longer(PAUSE);
+                }
             }
         }
         if self.watched.is_empty() {
             self.leisure = if alone { self.leisure + 1 } else { 0 };
-            sys::nap(PAUSE);
+            sys::nap(patience);
             return self.leisure < LEISURE || !leave();
         }
         self.leisure = 0;
-        if posts().any(|post| self.is_missed(post)) {
-            // Left after he had looked at it, before it could know whom to call.
-            no_longer(0);
+        let _ = sys::wait(&mut self.set.entries, &Some(sys::timespec_of(patience)), None, None);
+        for &(post, _) in &self.watched {
+            post.poller().into_iter().for_each(|poller| poller.watched.store(false, SeqCst));
         }
-        let _ = sys::wait(&mut self.set.entries, &patience.map(sys::timespec_of), None, None);
-        ASLEEP.store(core::ptr::null_mut(), SeqCst);
-        let mut any_called = false;
         let mut end = self.set.entries.len();
-        for &(post, begin, version) in self.watched.iter().rev() {
+        for &(post, begin) in self.watched.iter().rev() {
             let Some(poller) = post.poller() else { continue };
             let own = self.set.entries.get(begin..end).unwrap_or(&[]);
-            let called = own.first().is_some_and(|entry| entry.revents != 0);
-            let ready = own.iter().skip(1).any(|entry| entry.revents != 0);
-            poller.came_out(version, called);
-            any_called |= called;
-            if (ready || poller.late_timer().is_some()) && poller.idle.load(SeqCst) && !post.is_visited() {
+            let ready = own.iter().skip(1).any(|entry| entry.revents != 0) || poller.late_timer().is_some();
+            if ready && poller.idle.load(SeqCst) && !post.is_visited() {
                 poller.notice();
             }
             end = begin;
         }
-        if any_called {
-            sys::nap(PAUSE);
-        }
         true
-    }
-
-    fn is_missed(&self, post: &Post) -> bool {
-        post.poller().is_some_and(|poller| poller.idle.load(SeqCst) && !poller.watched.load(SeqCst))
-            && !post.is_visited()
     }
 }
 
@@ -187,7 +161,6 @@ fn leave() -> bool {
 /// In the child of a fork there is no such thread.
 pub fn child() {
     RUNS.store(false, SeqCst);
-    ASLEEP.store(core::ptr::null_mut(), SeqCst);
     for poller in posts().filter_map(Post::poller) {
         poller.watched.store(false, SeqCst);
         poller.idle.store(false, SeqCst);
