@@ -295,6 +295,7 @@ impl Queue<'_> {
     pub fn signals_caught(&mut self, signals: u64) {
         if signals & signals::bit(libc::SIGCHLD) != 0 && self.contents.processes.numbered > 0 {
             self.check_lookouts();
+            filter::proc::look_at_children(self);
         }
         let mut rest = signals;
         while rest != 0 {

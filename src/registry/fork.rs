@@ -75,7 +75,7 @@ pub fn child() {
 
 /// Was no other thread changing it?
 fn is_whole(slot: &'static Slot) -> bool {
-    slot.lock_is_mine() || !slot.contents.is_locked()
+    (slot.lock_is_mine() || !slot.contents.is_locked()) && slot.kernel.is_whole()
 }
 
 /// The first call of a child on a queue that its parent left it. From here on it is the child's: its signals are

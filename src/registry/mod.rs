@@ -473,6 +473,22 @@ pub fn is_visited(slot: u32) -> bool {
     inside::others(slot)
 }
 
+/// A timer of the queue in `slot` is due, and nobody is in it: what is ready then makes the descriptor readable.
+#[allow(dead_code)]
+pub fn tend(slot: u32) {
+    let Some(slot) = self::slot(slot) else { return };
+    let _visit = Visit::begin(slot.index);
+    if slot.is_closed() {
+        return;
+    }
+    if let Ok(mut contents) = slot.lock() {
+        if let Some(clock) = slot.kernel.late_timer() {
+            slot.queue(&mut contents).expire(clock);
+        }
+    }
+    slot.announce();
+}
+
 /// The system's side of the queue in `slot`.
 #[allow(dead_code)]
 pub fn kernel(slot: u32) -> Option<&'static Poller> {

@@ -33,6 +33,8 @@ bitflags! {
         const ONCE = 8;
         const PRESENT = 16;
         const PRI = 32;
+        /// It came to nothing before; to the kernel that is all the same.
+        const QUIET = 64;
     }
 }
 
@@ -259,6 +261,11 @@ impl Poller {
     /// A call is over: the epoll makes itself readable.
     #[inline]
     pub fn rest(&'static self, _: u32, _: impl Fn() -> bool) {}
+
+    /// Is nobody in the middle of a change? The kernel's side always is whole.
+    pub fn is_whole(&self) -> bool {
+        true
+    }
 
     /// In the child of a fork there is nothing to see to but the queues.
     pub fn child() {}

@@ -38,6 +38,8 @@ bitflags! {
         const ONCE = 8;
         const PRESENT = 16;
         const PRI = 32;
+        /// It came to nothing: only more than there was is news.
+        const QUIET = 64;
     }
 }
 
@@ -573,7 +575,7 @@ impl Poller {
     /// The call is over. While nobody is in the next one, what becomes ready has to make the descriptor readable.
     pub fn rest(&'static self, slot: u32, visited: impl Fn() -> bool) {
         let Ok(mut table) = self.table() else { return };
-        let due = self.due.iter().any(|due| due.load(SeqCst) != u64::MAX);
+        let due = self.due.iter().any(|due| due.load(SeqCst) != u64::MAX) || self.signals.load(SeqCst) != 0;
         if (table.is_empty() && !due) || self.reasons.load(SeqCst) & (WOKEN | DEAD) != 0 {
             return;
         }
@@ -585,7 +587,7 @@ impl Poller {
         table.give_back(set);
         drop(table);
         if !visited() {
-            if ready || self.late_timer().is_some() {
+            if ready || self.late_timer().is_some() || self.has_signals() {
                 return self.give_reason(NOTICED);
             }
             if self.reasons.load(SeqCst) & NOTICED != 0 {
@@ -618,6 +620,13 @@ impl Poller {
         Ok(Some(self.patience(&None, spent)))
     }
 
+    /// Is a signal pending that a knote is for, and that the program blocks? Where the watchman asks, one that was
+    /// sent to the process.
+    pub(super) fn has_signals(&self) -> bool {
+        let signals = self.signals.load(SeqCst);
+        signals != 0 && signals & super::signals::pending() != 0
+    }
+
     /// Has something been found, perhaps by another?
     pub(super) fn is_readable(&self) -> bool {
         self.reasons.load(SeqCst) & !CALLED != 0
@@ -626,7 +635,17 @@ impl Poller {
     /// The queue's descriptor polls readable. Is it so, or was what made it so seen to meanwhile, with nobody to take
     /// it back?
     pub(super) fn is_really_ready(&self) -> bool {
-        if self.reasons.load(SeqCst) & !NOTICED != 0 || self.late_timer().is_some() {
+        if self.reasons.load(SeqCst) & !NOTICED != 0 || self.is_ready_now() {
+            return true;
+        }
+        self.take_reasons(NOTICED);
+        self.idle.store(true, SeqCst);
+        self.reasons.load(SeqCst) != 0
+    }
+
+    /// Has a descriptor, a timer or a blocked signal something to tell?
+    pub(super) fn is_ready_now(&self) -> bool {
+        if self.late_timer().is_some() || self.has_signals() {
             return true;
         }
         let Some(mut table) = self.table.try_lock() else { return true };
@@ -637,12 +656,7 @@ impl Poller {
         drop(table);
         let polled = sys::wait(&mut set.entries, &Some(sys::timespec_of(0)), None, None);
         let ready = |entry: &libc::pollfd| entry.revents != 0 && is_ready_inside(entry.fd);
-        if polled.is_err() || set.entries.iter().any(ready) {
-            return true;
-        }
-        self.take_reasons(NOTICED);
-        self.idle.store(true, SeqCst);
-        self.reasons.load(SeqCst) != 0
+        polled.is_err() || set.entries.iter().any(ready)
     }
 
     #[inline]
@@ -692,6 +706,11 @@ impl Poller {
             self.call();
         }
         Ok(())
+    }
+
+    /// Is nobody in the middle of a change, as far as that can be told in the child of a fork?
+    pub fn is_whole(&self) -> bool {
+        !self.table.is_locked()
     }
 
     /// Is the number still this queue's pipe?
@@ -803,7 +822,7 @@ pub struct Marker(u32);
 impl Marker {
     /// `EBADF`: it is no kqueue at all.
     pub fn of(fd: i32) -> Result<Marker> {
-        let to_read = sys::status_flags(fd)? & libc::O_ACCMODE == libc::O_RDONLY;
+        let to_read = sys::status_flags(fd).map_or(true, |flags| flags & libc::O_ACCMODE == libc::O_RDONLY);
         let marker = identity(fd).filter(|_| to_read && sys::is_queue(fd));
         marker.map(Marker).ok_or(Errno::EBADF)
     }

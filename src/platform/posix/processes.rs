@@ -4,6 +4,7 @@
 //! chained handler, and asks for each that it watches; of strangers only the clock makes it ask.
 
 use super::poller::Poller;
+use super::signals;
 use super::sys::{self, check};
 use crate::errno::{Errno, Result};
 use core::mem::MaybeUninit;
@@ -32,6 +33,11 @@ pub fn number_of(_: i32) -> Result<i32> {
 }
 
 pub fn children_of(_: i32, _: &mut impl FnMut(i32)) {}
+
+/// Does it take the clock to learn of its end? Of children SIGCHLD tells, where the program lets it in.
+pub fn needs_clock(pid: i32) -> bool {
+    exit_status_of_child(pid).is_err() || signals::thread_blocks() & signals::bit(libc::SIGCHLD) != 0
+}
 
 /// Nobody tells when a process started: a later one with its number is taken for the same.
 pub fn started(_: i32) -> Option<u64> {

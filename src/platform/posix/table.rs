@@ -114,7 +114,7 @@ impl Item {
         let more = now.ready && (!then.ready || grown || (count.is_some() && count != before.count));
         if more {
             (self.spent, self.trust) = (None, trust(self.arm));
-        } else if count.is_none() && !now.eof && now.ready && Clock::Monotonic.now() >= before.until {
+        } else if count.is_none() && !now.eof && now.ready && !self.arm.contains(Arm::QUIET) && Clock::Monotonic.now() >= before.until {
             (self.spent, self.trust) = (None, (self.trust * 2).min(MOST_TRUST));
         } else {
             self.spent = Some(Spent { status: now, ..before });

@@ -141,8 +141,12 @@ impl Round {
         for &(post, begin) in self.watched.iter().rev() {
             let Some(poller) = post.poller() else { continue };
             let own = self.set.entries.get(begin..end).unwrap_or(&[]);
-            let ready = own.iter().skip(1).any(|entry| entry.revents != 0) || poller.late_timer().is_some();
-            if ready && poller.idle.load(SeqCst) && !post.is_visited() {
+            if poller.late_timer().is_some() {
+                crate::registry::tend(post.slot.load(SeqCst));
+            }
+            let ready = own.iter().skip(1).any(|entry| entry.revents != 0) || poller.has_signals();
+            // What he polled may have been changed meanwhile.
+            if ready && poller.idle.load(SeqCst) && !post.is_visited() && poller.is_ready_now() {
                 poller.notice();
             }
             end = begin;

@@ -46,7 +46,7 @@ pub fn set_of(mask: u64) -> sigset_t {
 }
 
 /// The signals that are pending, for the process or the calling thread.
-pub(super) fn pending() -> u64 {
+pub(in crate::platform) fn pending() -> u64 {
     let mut set = MaybeUninit::<sigset_t>::zeroed();
     // SAFETY: the set is a local, valid also if it is not filled.
     unsafe {

@@ -36,6 +36,8 @@ use libc::c_int;
 
 pub use action::Action;
 pub use mask::{bit, set_of, thread_blocks};
+
+pub(super) use mask::pending;
 pub use records::recorded;
 pub use sigaction::change;
 pub use waiting::{take_blocked, wait, Sleep};
