@@ -6,6 +6,7 @@
 #   make demo               show kqueue at work, in a few seconds
 #   make check              the tests: Rust, C, every way to be loaded; the last line counts them
 #   make check-full         the same with more rounds, tools, shapes and faults, in some eight minutes
+#   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make deb                Debian packages, in build/deb
@@ -15,7 +16,7 @@
 #   make clean
 #
 # CARGOFLAGS is passed to cargo, as in CARGOFLAGS="--locked --offline". BACKEND names the cargo feature of a
-# backend other than the platform's own (there is none yet).
+# backend other than the platform's own: BACKEND=posix is the one for any Unix.
 
 PREFIX = /usr/local
 LIBDIR = $(PREFIX)/lib
@@ -117,6 +118,10 @@ check-full: stage
 	@FULL=full CARGO='$(CARGO)' CARGOFLAGS='$(FEATURES) $(CARGOFLAGS)' MAKE='$(MAKE)' STAGE='$(STAGE)' tests/check.sh
 	tests/faults/full.sh $(STAGE)
 
+check-posix:
+	@$(MAKE) --no-print-directory stage BACKEND=posix STAGE=$(CURDIR)/build/posix
+	tests/posix.sh $(CURDIR)/build/posix
+
 check-consumers: stage
 	tests/consumers/run.sh $(STAGE)
 
@@ -155,4 +160,4 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-libevent check-consumers deb dist bench clean force
+.PHONY: all install uninstall stage demo check check-full check-posix check-libevent check-consumers deb dist bench clean force

@@ -24,7 +24,11 @@ fn main() {
         for file in shim {
             println!("cargo:rerun-if-changed={file}");
         }
-        cc::Build::new()
+        let mut build = cc::Build::new();
+        if !native {
+            build.define("KQUEUE_POSIX", None);
+        }
+        build
             .files(shim)
             // A cancelled thread unwinds through it.
             .flag("-fexceptions")

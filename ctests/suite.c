@@ -19,7 +19,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <ftw.h>
 #include <limits.h>
 #include <poll.h>
@@ -996,7 +995,7 @@ static const struct declared *declaration(const struct test *test)
     char name[256];
     snprintf(name, sizeof name, "%s.%s", test->suite, test->name);
     for (const struct declared *entry = declarations; entry->backend; entry++)
-        if (fnmatch(entry->name, name, 0) == 0) {
+        if (strcmp(entry->name, name) == 0) {
             size_t length = strlen(entry->backend);
             if (strncmp(entry->backend, backend, length) == 0 && (!backend[length] || backend[length] == '-'))
                 return entry;
@@ -1082,12 +1081,10 @@ static void judge(struct running *slot, int status)
     }
     const struct declared *declared = declaration(test);
     const char *reason = declared ? declared->reason : NULL;
-    /* Of a group some may pass. */
-    int group = declared && strchr(declared->name, '*') != NULL;
     if (reason && !ok) {
         ok = 1;
         skip = reason;
-    } else if (reason && !skip && !group) {
+    } else if (reason && !skip) {
         ok = 0;
         snprintf(message, sizeof message, "declared, but passed: remove the declaration (%s)", reason);
     }

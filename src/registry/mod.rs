@@ -468,13 +468,13 @@ fn recognise_duplicate(fd: i32) -> Result<()> {
 }
 
 /// Is any thread but the calling one inside the queue in `slot`?
-#[allow(dead_code)]
+#[allow(dead_code)] // not every backend's
 pub fn is_visited(slot: u32) -> bool {
     inside::others(slot)
 }
 
 /// A timer of the queue in `slot` is due, and nobody is in it: what is ready then makes the descriptor readable.
-#[allow(dead_code)]
+#[allow(dead_code)] // not every backend's
 pub fn tend(slot: u32) {
     let Some(slot) = self::slot(slot) else { return };
     let _visit = Visit::begin(slot.index);
@@ -490,7 +490,7 @@ pub fn tend(slot: u32) {
 }
 
 /// The system's side of the queue in `slot`.
-#[allow(dead_code)]
+#[allow(dead_code)] // not every backend's
 pub fn kernel(slot: u32) -> Option<&'static Poller> {
     self::slot(slot).map(|slot| &slot.kernel)
 }

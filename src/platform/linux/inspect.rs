@@ -336,7 +336,7 @@ fn tcp_info(fd: i32) -> Option<TcpInfo> {
 
 /// How many bytes a connection has ever received, or, if it is asked about writing, got acknowledged. `None`: nobody
 /// counts.
-#[allow(dead_code)]
+#[allow(dead_code)] // not every backend's
 pub fn count(fd: i32, kind: Kind, writing: bool) -> Option<u64> {
     if kind != Kind::TcpStream {
         return None;

@@ -283,3 +283,10 @@ pub fn send_to_thread(signo: c_int, info: *mut libc::siginfo_t) {
 pub fn is_queue(fd: c_int) -> bool {
     is_eventpoll(fd)
 }
+
+/// `setsockopt` of an int at SOL_SOCKET.
+pub fn set_socket_option(fd: c_int, name: c_int, value: c_int) -> Result<()> {
+    let length = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: `value` is `length` bytes.
+    check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, name, (&raw const value).cast(), length) }).map(|_| ())
+}

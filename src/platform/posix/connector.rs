@@ -5,6 +5,7 @@ use crate::errno::{Errno, Result};
 
 /// What another system would tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(dead_code)]
 pub enum News {
     Fork { parent: i32, child: i32 },
     Exec { pid: i32 },
@@ -13,6 +14,7 @@ pub enum News {
 }
 
 /// Of which processes somebody wants to hear.
+#[allow(dead_code)]
 pub enum Hearing<'a> {
     Nobody,
     Of(&'a [i32]),

@@ -18,10 +18,10 @@ use super::sys;
 use super::table::{Item, Set, Table};
 use super::{births, watchman};
 use crate::errno::{Errno, Result};
-use crate::platform::lock::{self, Guard, Mutex};
-use crate::platform::unix::file_state::identity;
 use crate::platform::descriptors::{self, Owner};
 use crate::platform::front;
+use crate::platform::lock::{self, Guard, Mutex};
+use crate::platform::unix::file_state::identity;
 use crate::registry;
 use bitflags::bitflags;
 use core::mem::MaybeUninit;
@@ -278,6 +278,7 @@ impl Poller {
             }
         })?;
         if let Ok(stat) = sys::stat(reader) {
+            #[allow(clippy::unnecessary_cast)]
             PIPES.store(stat.st_dev as u64, Relaxed);
         }
         self.identity.store(identity(reader).unwrap_or(0), SeqCst);
@@ -434,9 +435,7 @@ impl Poller {
             self.give_reason(CALLED);
         }
         if !interrupted {
-            sys::wait_a_moment(2, || {
-                self.old_sleepers(self.version.load(SeqCst)) == 0 && !self.watched.load(SeqCst)
-            });
+            sys::wait_a_moment(2, || self.old_sleepers(self.version.load(SeqCst)) == 0 && !self.watched.load(SeqCst));
         }
         if watched && !self.is_still_called() {
             self.take_reasons(CALLED);
@@ -530,6 +529,8 @@ impl Poller {
         if let Some(clock) = self.late_timer() {
             buffer.push(Source::Timer(clock));
         }
+        // What is not about a descriptor does not take the room of one.
+        let room = (room + buffer.1).min(N);
         let mut table = self.table()?;
         for (entry, &item) in set.entries.iter().zip(&set.items).skip(1) {
             if entry.revents == 0 {

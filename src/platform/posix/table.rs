@@ -27,8 +27,8 @@ pub struct Item {
     kind: Kind,
     /// The edge was reported, and this is how it stood.
     spent: Option<Spent>,
-    /// How long it is then believed that nothing has come, in nanoseconds.
-    trust: u64,
+    /// How often it was told again since there surely was something new.
+    guesses: u32,
 }
 
 /// How a descriptor stood when its edge was reported, or looked at since.
@@ -41,16 +41,13 @@ struct Spent {
     until: u64,
 }
 
-/// At first: a program seldom leaves off writing before the buffer is full, and then that is seen. It doubles while nothing else changes.
-fn trust(arm: Arm) -> u64 {
-    if arm.contains(Arm::OUT) {
-        800_000_000
-    } else {
-        50_000_000
-    }
+/// How long it is believed that nothing has come, in nanoseconds: longer and longer, once that proves to be true. A
+/// program seldom leaves off writing before the buffer is full, and then that is seen.
+fn trust(arm: Arm, guesses: u32) -> u64 {
+    let first = if arm.contains(Arm::OUT) { 800_000_000 } else { 20_000_000 };
+    first << guesses.saturating_sub(8).min(6)
 }
 
-const MOST_TRUST: u64 = 1_600_000_000;
 /// How often spent edges are looked at: soon after one was reported, and then less and less.
 const SOON: u64 = 1_000_000;
 const TICK: u64 = 20_000_000;
@@ -58,7 +55,7 @@ const TICK: u64 = 20_000_000;
 impl Item {
     pub fn new(fd: i32, place: Place, epoch: u32, arm: Arm, identity: u32) -> Item {
         let generation = descriptors::generation(fd);
-        Item { fd, place, epoch, arm, identity, generation, kind: Kind::Unknown, spent: None, trust: trust(arm) }
+        Item { fd, place, epoch, arm, identity, generation, kind: Kind::Unknown, spent: None, guesses: 0 }
     }
 
     /// What poll is asked for; 0: nothing.
@@ -91,9 +88,13 @@ impl Item {
     }
 
     fn spend(&mut self, mask: Mask) {
+        if self.kind == Kind::Unknown {
+            self.kind = Kind::of(self.fd, true).unwrap_or(Kind::Unknown);
+        }
         let status = self.status(mask);
         let count = inspect::count(self.fd, self.kind, self.arm.contains(Arm::OUT));
-        self.spent = Some(Spent { status, count, until: Clock::Monotonic.now().saturating_add(self.trust) });
+        self.spent =
+            Some(Spent { status, count, until: Clock::Monotonic.now().saturating_add(trust(self.arm, self.guesses)) });
     }
 
     /// A spent edge is armed again that was seen not ready, or has something new. Where that cannot be known for
@@ -104,7 +105,7 @@ impl Item {
         let events = self.arm.events();
         let mask = Mask(sys::poll(self.fd, events));
         if !mask.has(events as u16 as u32 | Mask::ERR | Mask::HUP) {
-            (self.spent, self.trust) = (None, trust(self.arm));
+            (self.spent, self.guesses) = (None, 0);
             return;
         }
         let now = self.status(mask);
@@ -113,9 +114,14 @@ impl Item {
         let grown = now.data > then.data || (now.eof && !then.eof) || now.error != then.error;
         let more = now.ready && (!then.ready || grown || (count.is_some() && count != before.count));
         if more {
-            (self.spent, self.trust) = (None, trust(self.arm));
-        } else if count.is_none() && !now.eof && now.ready && !self.arm.contains(Arm::QUIET) && Clock::Monotonic.now() >= before.until {
-            (self.spent, self.trust) = (None, (self.trust * 2).min(MOST_TRUST));
+            (self.spent, self.guesses) = (None, 0);
+        } else if count.is_none()
+            && !now.eof
+            && now.ready
+            && !self.arm.contains(Arm::QUIET)
+            && Clock::Monotonic.now() >= before.until
+        {
+            (self.spent, self.guesses) = (None, self.guesses.saturating_add(1));
         } else {
             self.spent = Some(Spent { status: now, ..before });
         }

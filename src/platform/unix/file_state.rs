@@ -25,8 +25,9 @@ pub struct FileState {
 const GRANULE: i64 = 10_000_000;
 
 impl FileState {
+    #[allow(clippy::unnecessary_cast)]
     pub fn is_directory(&self) -> bool {
-        self.mode & u32::from(libc::S_IFMT) == u32::from(libc::S_IFDIR)
+        self.mode & libc::S_IFMT as u32 == libc::S_IFDIR as u32
     }
 
     pub fn is_same_file(&self, other: &FileState) -> bool {
@@ -39,7 +40,7 @@ pub fn file_state(fd: c_int) -> Result<FileState> {
 }
 
 // The types of the members differ from system to system.
-#[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+#[allow(clippy::unnecessary_cast)]
 pub fn state_of(stat: &libc::stat) -> FileState {
     let time = |seconds: i64, nanoseconds: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
     let changed = time(stat.st_ctime as i64, stat.st_ctime_nsec as i64);
@@ -48,7 +49,7 @@ pub fn state_of(stat: &libc::stat) -> FileState {
         inode: stat.st_ino as u64,
         size: stat.st_size as i64,
         links: stat.st_nlink as u64,
-        mode: u32::from(stat.st_mode),
+        mode: stat.st_mode as u32,
         owner: stat.st_uid,
         group: stat.st_gid,
         modified: time(stat.st_mtime as i64, stat.st_mtime_nsec as i64),

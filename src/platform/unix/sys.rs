@@ -269,13 +269,6 @@ pub fn socket_option<T: Copy>(fd: c_int, level: c_int, name: c_int, initial: T) 
     Ok((value, length as usize))
 }
 
-/// `setsockopt` of an int at SOL_SOCKET.
-pub fn set_socket_option(fd: c_int, name: c_int, value: c_int) -> Result<()> {
-    let length = size_of::<c_int>() as libc::socklen_t;
-    // SAFETY: `value` is `length` bytes.
-    check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, name, (&raw const value).cast(), length) }).map(|_| ())
-}
-
 /// Would a send on this connected stream socket be refused because the write side is shut? Sends nothing.
 pub fn send_side_is_shut(fd: c_int) -> bool {
     // SAFETY: no bytes are read from the pointer.

@@ -20,9 +20,14 @@ pub(super) struct Arrivals {
     taken: AtomicU64,
 }
 
-static ARRIVALS: [Arrivals; PLACES] =
-    [const { Arrivals { thread: AtomicUsize::new(0), swallowed: AtomicU64::new(0), handled: AtomicBool::new(false), taken: AtomicU64::new(0) } };
-        PLACES];
+static ARRIVALS: [Arrivals; PLACES] = [const {
+    Arrivals {
+        thread: AtomicUsize::new(0),
+        swallowed: AtomicU64::new(0),
+        handled: AtomicBool::new(false),
+        taken: AtomicU64::new(0),
+    }
+}; PLACES];
 
 impl Arrivals {
     /// The calling thread's.
@@ -57,7 +62,7 @@ impl Arrivals {
     }
 
     /// From now on these signals are let in to be counted, whatever handler the program has for them.
-    #[allow(dead_code)]
+    #[allow(dead_code)] // not every backend's
     pub(super) fn take(&self, signals: u64) {
         self.taken.store(signals, Relaxed);
     }
