@@ -211,7 +211,7 @@ impl Collection {
         // again what this collection has reported, the kernel goes on to the next, until it has said all of
         // that once.
         self.repeated += if news { 0 } else { events.len() };
-        let full = events.len() == room;
+        let full = events.len() >= room;
         let again = core::mem::take(&mut queue.contents.rearmed) || (full && self.repeated <= out.len() + PLACES);
         let stuck = queue.check_staleness(full);
         let goes_on = again && out.room() > self.kept && (out.len() > 0 || self.kept > 0);

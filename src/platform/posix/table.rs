@@ -44,7 +44,7 @@ struct Spent {
 /// How long it is believed that nothing has come, in nanoseconds: longer and longer, once that proves to be true. A
 /// program seldom leaves off writing before the buffer is full, and then that is seen.
 fn trust(arm: Arm, guesses: u32) -> u64 {
-    let first = if arm.contains(Arm::OUT) { 800_000_000 } else { 20_000_000 };
+    let first = if arm.contains(Arm::OUT) { 800_000_000 } else { 100_000_000 };
     first << guesses.saturating_sub(8).min(6)
 }
 
