@@ -14,13 +14,22 @@ fn main() {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
 
-    if os == "linux" {
-        const SHIM: [&str; 2] = ["src/platform/linux/shim.c", "src/platform/linux/streams.c"];
-        for file in SHIM {
+    if family == "unix" {
+        let native = os == "linux" && var("CARGO_FEATURE_POSIX").is_err();
+        let shim = [
+            if native { "src/platform/linux/shim.c" } else { "src/platform/posix/shim.c" },
+            "src/platform/unix/shim.c",
+            "src/platform/linux/streams.c",
+        ];
+        for file in shim {
             println!("cargo:rerun-if-changed={file}");
         }
-        cc::Build::new()
-            .files(SHIM)
+        let mut build = cc::Build::new();
+        if !native {
+            build.define("KQUEUE_POSIX", None);
+        }
+        build
+            .files(shim)
             // A cancelled thread unwinds through it.
             .flag("-fexceptions")
             .flag("-fvisibility=hidden")

@@ -2,7 +2,8 @@
 /*
  * Cases that a backend cannot pass, each with the reason. A declared case is run all the same: where it
  * fails it is reported as skipped with this reason, where it passes the declaration is reported as wrong.
- * BUGS.md carries the same list (a test compares the two).
+ * BUGS.md carries the same list (a test compares the two). NOT_RUN: it would only wait for its time limit, or passes
+ * now and then.
  *
  * DECLARED("backend", "suite.case", "why the system cannot do it")
  */
@@ -13,3 +14,148 @@ DECLARED("linux", "write_eof.unix_seqpacket_earlier_own_shutdown_is_eof", NO_SHU
 DECLARED("linux", "write_eof.unix_seqpacket_clear_reports_own_shutdown", NO_SHUTDOWN)
 
 DECLARED("linux", "vnode_files.setting_the_time_of_access", "that the time of access was set looks like a read")
+
+/* The POSIX backend: BUGS.md, "Any Unix", says more of each reason. */
+#define PIPE "the kqueue is the read end of a pipe, and that has another end (1.1, 10.5)"
+DECLARED("posix", "close.queues_to_the_limit", PIPE)
+DECLARED("posix", "descriptor.read_and_write_fail", PIPE)
+DECLARED("posix", "kevent.kqueue1_flags", PIPE)
+
+#define LIMIT "poll() takes no more entries than RLIMIT_NOFILE allows (1.1)"
+DECLARED("posix", "kevent.queue_works_at_the_descriptor_limit", LIMIT)
+
+#define SAID "nobody numbers threads, and NOTE_FILE_POLL_INTERVAL is accepted (10.6)"
+DECLARED("posix", "trace.endless_wait_is_told_of_before", SAID)
+DECLARED("posix", "trace.notes_are_named", SAID)
+
+#define THREAD "a thread may be there for what nobody waits for (10.5)"
+NOT_RUN("posix", "proc.no_mark_is_left", THREAD)
+
+#define ORDER \
+    "an exit is heard of by a signal, which poll() does not order, and which ends a poll() of the program's (1.12)"
+NOT_RUN("posix", "proc.exit_makes_the_kqueue_readable", ORDER)
+NOT_RUN("posix", "proc.output_first_with_room_for_one", ORDER)
+NOT_RUN("posix", "proc.output_in_a_kqueue_first", ORDER)
+
+#define NO_PROCDESC "there are no process descriptors (8.7)"
+DECLARED("posix", "faults.add_descriptor", NO_PROCDESC)
+DECLARED("posix", "faults.delete_descriptor", NO_PROCDESC)
+DECLARED("posix", "faults.dup2_over_helper", NO_PROCDESC)
+DECLARED("posix", "memory.add_descriptor", NO_PROCDESC)
+DECLARED("posix", "memory.delete_descriptor", NO_PROCDESC)
+DECLARED("posix", "memory.dup2_over_helper", NO_PROCDESC)
+DECLARED("posix", "proc.output_before_the_end_by_descriptor", NO_PROCDESC)
+DECLARED("posix", "procdesc.beside_read", NO_PROCDESC)
+DECLARED("posix", "procdesc.close_removes_the_knote", NO_PROCDESC)
+DECLARED("posix", "procdesc.death_by_signal", NO_PROCDESC)
+DECLARED("posix", "procdesc.duplicate", NO_PROCDESC)
+DECLARED("posix", "procdesc.exit_before_add", NO_PROCDESC)
+DECLARED("posix", "procdesc.exit_is_reported", NO_PROCDESC)
+DECLARED("posix", "procdesc.exit_wakes_a_waiter", NO_PROCDESC)
+DECLARED("posix", "procdesc.flags", NO_PROCDESC)
+DECLARED("posix", "procdesc.forked_child", NO_PROCDESC)
+DECLARED("posix", "procdesc.grandchild", NO_PROCDESC)
+DECLARED("posix", "procdesc.hidden_status", NO_PROCDESC)
+DECLARED("posix", "procdesc.number_comes_back", NO_PROCDESC)
+DECLARED("posix", "procdesc.reaped_before_kevent_looks", NO_PROCDESC)
+DECLARED("posix", "procdesc.several_of_one_process", NO_PROCDESC)
+DECLARED("posix", "procdesc.zombie_added_again", NO_PROCDESC)
+DECLARED("posix", "refusals.add_descriptor", NO_PROCDESC)
+DECLARED("posix", "refusals.delete_descriptor", NO_PROCDESC)
+DECLARED("posix", "refusals.dup2_over_helper", NO_PROCDESC)
+
+#define NUMBER \
+    "a process is known by its number: of a stranger only its being reaped is seen, of forks nothing (8.3, 8.5)"
+NOT_RUN("posix", "faults.add_zombie", NUMBER)
+NOT_RUN("posix", "faults.wait_process", NUMBER)
+DECLARED("posix", "memory.add_forks", NUMBER)
+NOT_RUN("posix", "proc.clone_without_sigchld", NUMBER)
+NOT_RUN("posix", "proc.daemon", NUMBER)
+NOT_RUN("posix", "proc.ended_knote_is_not_the_next_process", NUMBER)
+NOT_RUN("posix", "proc.grandchild", NUMBER)
+DECLARED("posix", "proc.hidden_beside_seen", NUMBER)
+DECLARED("posix", "proc.hidden_status_is_not_invented", NUMBER)
+DECLARED("posix", "proc.hidden_status_not_asked_for", NUMBER)
+DECLARED("posix", "proc.hidden_zombie", NUMBER)
+NOT_RUN("posix", "proc.killed_grandchild", NUMBER)
+NOT_RUN("posix", "proc.older_kernel_and_hidden_status", NUMBER)
+NOT_RUN("posix", "proc.relatives", NUMBER)
+DECLARED("posix", "proc.thread_is_no_process", NUMBER)
+NOT_RUN("posix", "refusals.wait_stranger", NUMBER)
+
+#define FILE_KIND "what fstat calls a regular file is one, and poll() takes what epoll refuses (3.9)"
+DECLARED("posix", "read_kernel.message_queue_is_readable", FILE_KIND)
+DECLARED("posix", "read_kernel.what_cannot_be_polled", FILE_KIND)
+
+#define NO_EDGE "poll() tells no edge: where as much may have been taken as came it is told again (2.9)"
+NOT_RUN("posix", "races.unix_stream_every_byte_is_reported_to_edge", NO_EDGE)
+NOT_RUN("posix", "sequence.readable_says_what_kevent_returns", NO_EDGE)
+NOT_RUN("posix", "sequence.short_lists_return_the_same", NO_EDGE)
+NOT_RUN("posix", "threads.one_waiter_gets_a_write_oneshot", NO_EDGE)
+NOT_RUN("posix", "threads.one_waiter_gets_one_of_two_edges", NO_EDGE)
+
+#define TOGETHER \
+    "a handler that is not behind ours leaves no trace when a swallowed signal comes with it (7.2)"
+NOT_RUN("posix", "signal.pair_own_first", TOGETHER)
+NOT_RUN("posix", "signal.pair_recorded_first", TOGETHER)
+NOT_RUN("posix", "signal.pair_with_a_disabled_event", TOGETHER)
+NOT_RUN("posix", "signal.woken_for_nothing", TOGETHER)
+
+DECLARED("posix", "write_eof.unix_seqpacket_clear_reports_own_shutdown", NO_SHUTDOWN)
+DECLARED("posix", "write_eof.unix_seqpacket_earlier_own_shutdown_is_eof", NO_SHUTDOWN)
+DECLARED("posix", "write_eof.unix_seqpacket_own_shutdown_is_eof", NO_SHUTDOWN)
+
+#define NO_WATCH "nobody tells of files: they are compared with how they stood, now and then (5.2, 5.3)"
+DECLARED("posix", "vnode_directories.exchanging_subdirectories", NO_WATCH)
+DECLARED("posix", "vnode_directories.making_and_removing_a_subdirectory", NO_WATCH)
+DECLARED("posix", "vnode_directories.moved_entries_extend", NO_WATCH)
+DECLARED("posix", "vnode_directories.moving_it", NO_WATCH)
+DECLARED("posix", "vnode_directories.removing_it_after_it_was_moved", NO_WATCH)
+DECLARED("posix", "vnode_directories.renaming_it", NO_WATCH)
+DECLARED("posix", "vnode_directories.renaming_it_over_another", NO_WATCH)
+DECLARED("posix", "vnode_directories.setting_its_times", NO_WATCH)
+DECLARED("posix", "vnode_directories.using_a_directory", NO_WATCH)
+DECLARED("posix", "vnode_directories.using_its_files_is_not_using_it", NO_WATCH)
+DECLARED("posix", "vnode_events.events_add_up", NO_WATCH)
+DECLARED("posix", "vnode_events.executing_is_opening", NO_WATCH)
+DECLARED("posix", "vnode_events.one_event_after_the_other", NO_WATCH)
+DECLARED("posix", "vnode_events.uses_and_changes_add_up", NO_WATCH)
+DECLARED("posix", "vnode_files.closing_a_duplicate", NO_WATCH)
+DECLARED("posix", "vnode_files.closing_a_writer", NO_WATCH)
+DECLARED("posix", "vnode_files.exchanging_names", NO_WATCH)
+DECLARED("posix", "vnode_files.opening", NO_WATCH)
+DECLARED("posix", "vnode_files.opening_and_closing", NO_WATCH)
+DECLARED("posix", "vnode_files.reading", NO_WATCH)
+DECLARED("posix", "vnode_files.reading_at_an_offset", NO_WATCH)
+DECLARED("posix", "vnode_files.removing_an_extended_attribute", NO_WATCH)
+DECLARED("posix", "vnode_files.renaming", NO_WATCH)
+DECLARED("posix", "vnode_files.renaming_over_another", NO_WATCH)
+DECLARED("posix", "vnode_files.renaming_to_another_directory", NO_WATCH)
+DECLARED("posix", "vnode_files.setting_an_extended_attribute", NO_WATCH)
+DECLARED("posix", "vnode_files.setting_the_group", NO_WATCH)
+DECLARED("posix", "vnode_files.setting_the_owner", NO_WATCH)
+DECLARED("posix", "vnode_files.setting_the_same_mode", NO_WATCH)
+DECLARED("posix", "vnode_files.setting_the_time_of_access", NO_WATCH)
+DECLARED("posix", "vnode_files.setting_the_times", NO_WATCH)
+DECLARED("posix", "vnode_files.setting_the_times_to_now", NO_WATCH)
+DECLARED("posix", "vnode_files.storing_by_mmap", NO_WATCH)
+DECLARED("posix", "vnode_files.writing_is_no_use", NO_WATCH)
+DECLARED("posix", "vnode_flags.added_disabled", NO_WATCH)
+DECLARED("posix", "vnode_flags.disabled_with_a_pending_event", NO_WATCH)
+DECLARED("posix", "vnode_flags.dispatch", NO_WATCH)
+DECLARED("posix", "vnode_flags.level_keeps_being_reported", NO_WATCH)
+DECLARED("posix", "vnode_flags.oneshot", NO_WATCH)
+NOT_RUN("posix", "vnode_kinds.device", NO_WATCH)
+DECLARED("posix", "vnode_kinds.symbolic_link", NO_WATCH)
+DECLARED("posix", "vnode_life.number_comes_back", NO_WATCH)
+DECLARED("posix", "vnode_life.two_descriptors", NO_WATCH)
+DECLARED("posix", "vnode_limits.overflow_keeps_what_came_before", NO_WATCH)
+DECLARED("posix", "vnode_parents.events_of_a_directory_add_up", NO_WATCH)
+DECLARED("posix", "vnode_process.changes_by_another_process", NO_WATCH)
+NOT_RUN("posix", "vnode_process.threads_come_and_go", NO_WATCH)
+DECLARED("posix", "vnode_process.watching_is_not_opening", NO_WATCH)
+DECLARED("posix", "vnode_queue.level_keeps_it_readable", NO_WATCH)
+NOT_RUN("posix", "vnode_queue.no_event_is_lost", NO_WATCH)
+DECLARED("posix", "vnode_queue.queue_polls_readable", NO_WATCH)
+DECLARED("posix", "vnode_rights.unreadable_file_of_which_uses_are_wanted", NO_WATCH)
+DECLARED("posix", "vnode_wishes.short_eventlists", NO_WATCH)

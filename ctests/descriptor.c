@@ -61,8 +61,9 @@ static struct watchers watch(int kq)
 static void all_say(const struct watchers *w, int is_readable, const char *when)
 {
     struct kevent ev[2];
+    struct timespec moment = duration(is_readable * grace() * MILLISECOND);
     int polled = readable(w->kq), selected = selects_readable(w->kq);
-    int outer = OK(kevent(w->outer, NULL, 0, ev, 2, &no_wait));
+    int outer = OK(kevent(w->outer, NULL, 0, ev, 2, &moment));
     int in_epoll = is_readable;
 #ifdef __linux__
     struct epoll_event event;

@@ -52,6 +52,14 @@ FAULT(epoll_pwait2, ANY, E(EINTR), GIVEN)
 FAULT(epoll_pwait, ANY, E(EINTR), GIVEN)
 FAULT(epoll_wait, ANY, E(EINTR), GIVEN | WORKS)
 
+/* ---- poll and a thread (the POSIX backend) -------------------------------------------------------- */
+
+FAULT(pipe2, ANY, E(EMFILE, ENFILE), GIVEN)
+FAULT(ppoll, ANY, E(EINTR, ENOMEM), GIVEN | WORKS | LATER)
+FAULT(clone3, ANY, E(EAGAIN, ENOMEM), GIVEN | WORKS)
+FAULT(mprotect, ANY, NONE, WORKS) /* the thread's stack */
+FAULT(madvise, ANY, NONE, WORKS)
+
 /* ---- Helpers ------------------------------------------------------------------------------------ */
 
 FAULT(timerfd_settime, ANY, E(ENOMEM), GIVEN | WORKS)

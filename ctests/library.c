@@ -261,7 +261,15 @@ TEST(nonsense_is_refused, "10.6 1.5")
 /* 10.6 NOTE_FILE_POLL_INTERVAL is for systems that do not tell of files. */
 TEST(file_poll_interval, "10.6")
 {
-    CHECK_EQ(change_errno(queue(), 0, EVFILT_LIBKQUEUE, EV_ADD, NOTE_FILE_POLL_INTERVAL, 1000, 0), ENOSYS);
+    int kq = queue();
+    if (strcmp(suite_backend(), "posix") != 0) {
+        CHECK_EQ(change_errno(kq, 0, EVFILT_LIBKQUEUE, EV_ADD, NOTE_FILE_POLL_INTERVAL, 1000, 0), ENOSYS);
+        return;
+    }
+    CHECK_EQ(set(kq, NOTE_FILE_POLL_INTERVAL, 1000000), 250000000);
+    CHECK_EQ(set(kq, NOTE_FILE_POLL_INTERVAL, 0), 1000000);
+    CHECK_EQ(set(kq, NOTE_FILE_POLL_INTERVAL, 1000000), 250000000);
+    CHECK_EQ(change_errno(kq, 0, EVFILT_LIBKQUEUE, EV_ADD, NOTE_FILE_POLL_INTERVAL, -1, 0), EINVAL);
 }
 
 /* 10.6 The prefix is copied, and put back by the address that the receipt gave; NULL is the default. */

@@ -279,6 +279,8 @@ int reaped_status_is_told(void)
 #ifdef __linux__
     struct utsname system;
     int major = 0, minor = 0;
+    if (strcmp(suite_backend(), "posix") == 0)
+        return 0;
     OK(uname(&system));
     CHECK_EQ(sscanf(system.release, "%d.%d", &major, &minor), 2);
     return major > 6 || (major == 6 && minor >= 15);

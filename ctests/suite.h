@@ -249,6 +249,10 @@ void suite_take(const char *file, int line, int fd, size_t n);
 
 /* poll(2) with time-out 0 says readable, or not. */
 int readable(int fd);
+/* What the library under test is built on, as -b says: "linux", "posix"... */
+const char *suite_backend(void);
+/* How long that may take on this backend until it is true, in milliseconds; mostly 0. */
+int grace(void);
 
 /* Whether the number is an open descriptor; how many are. */
 int is_open(int fd);

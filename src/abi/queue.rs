@@ -276,6 +276,7 @@ fn run(
             other => {
                 cancellation.hold();
                 slot.announce();
+                slot.rest();
                 return other.map(|applied| if applied == Applied::Told { events.len } else { 0 });
             }
         }
@@ -290,6 +291,7 @@ fn run(
         cancellation.hold();
         slot.announce();
     }
+    slot.rest();
     if events.len > 0 {
         sys::take_over(slot);
     }

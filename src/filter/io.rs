@@ -7,7 +7,7 @@
 use super::{Filter, Report};
 use crate::errno::{Errno, Result};
 use crate::event::*;
-use crate::kqueue::knote::{KnoteId, State};
+use crate::kqueue::knote::{KnoteId, State, NIL};
 use crate::kqueue::Queue;
 use crate::platform::descriptors::{self, Owner};
 use crate::platform::front;
@@ -27,7 +27,7 @@ pub fn check_descriptor(change: &kevent) -> Result<()> {
     match descriptors::owner(fd) {
         // 3.8, F: a kqueue can only be read. In verify mode it may be closed by now.
         Owner::Queue { .. } | Owner::Duplicate { .. }
-            if change.filter != EVFILT_READ && (front::is_in_front() || platform::sys::is_eventpoll(fd)) =>
+            if change.filter != EVFILT_READ && (front::is_in_front() || platform::sys::is_queue(fd)) =>
         {
             Err(Errno::EINVAL)
         }
@@ -163,9 +163,22 @@ pub fn reported(queue: &mut Queue, id: KnoteId) {
             // What the system has told of until now has been reported.
             queue.watch_growth(id);
             queue.drain_files();
+            let fd = queue.knote(id).fd();
+            if queue.knote(id).aux == NIL {
+                queue.knote(id).data = platform::file(fd).map_or(0, |file| file.stamp);
+            }
             queue.look_out(id);
         }
         queue.knote(id).state.insert(State::TOLD);
+    }
+}
+
+/// A file that was reported with EV_CLEAR and that nobody tells of: has it been written since?
+pub fn look_again(queue: &mut Queue, id: KnoteId) {
+    let knote = *queue.knote(id);
+    let written = || platform::file(knote.fd()).is_some_and(|file| file.stamp != knote.data);
+    if knote.filter == Filter::Read && knote.is(State::TICK) && knote.aux == NIL && written() {
+        queue.knote(id).state.remove(State::TOLD);
     }
 }
 

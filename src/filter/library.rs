@@ -5,6 +5,7 @@
 
 use crate::errno::{Errno, Result};
 use crate::event::*;
+use crate::platform;
 use crate::trace;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -56,7 +57,7 @@ pub fn answer(change: &kevent) -> Result<Option<kevent>> {
         NOTE_DEBUG => isize::from(trace::switch(switch(change)?)),
         NOTE_DEBUG_PREFIX => trace::set_prefix(change.data as usize)? as isize,
         NOTE_DEBUG_FUNC => trace::set_function(change.data as usize) as isize,
-        NOTE_FILE_POLL_INTERVAL => return Err(Errno(libc::ENOSYS)),
+        NOTE_FILE_POLL_INTERVAL => platform::set_interval(change.data)?,
         _ => return Err(Errno::EINVAL),
     };
     Ok((flags & EV_RECEIPT != 0).then_some(kevent { data: before, ..entry }))

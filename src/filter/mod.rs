@@ -228,6 +228,11 @@ pub fn stays_ready(queue: &mut Queue, id: KnoteId) -> bool {
     }
 }
 
+/// Looks whether there is something new for a knote that nobody tells of and that was reported with EV_CLEAR.
+pub fn look_again(queue: &mut Queue, id: KnoteId) {
+    io::look_again(queue, id);
+}
+
 /// Does the kernel go on calling the descriptor ready, for a filter that does not?
 pub fn insists(filter: Filter, fd: i32) -> bool {
     io::insists(filter, fd)

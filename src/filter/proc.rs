@@ -64,7 +64,9 @@ fn watch(queue: &mut Queue, id: KnoteId) -> Result<()> {
         _ => knote.ident as i32,
     };
     if knote.fflags & HEARD != 0 {
-        kernel.prepare_connector(slot)?;
+        // 8.1 comes first.
+        let gone = || knote.filter == Filter::Proc && !processes::exists(pid);
+        kernel.prepare_connector(slot).map_err(|errno| if gone() { Errno(libc::ESRCH) } else { errno })?;
     }
     let index = queue.contents.processes.insert(Process::new(id, pid))?;
     queue.knote(id).aux = index;
@@ -74,7 +76,7 @@ fn watch(queue: &mut Queue, id: KnoteId) -> Result<()> {
     };
     let watch = match pidfd {
         Ok(pidfd) => Ok(Watch::Pidfd(pidfd)),
-        Err(Errno(libc::ENOSYS)) => watch_number(queue, pid).inspect(|_| look_at(queue, id)),
+        Err(Errno(libc::ENOSYS)) => watch_number(queue, pid).inspect(|_| look_at(queue, id, pid)),
         Err(errno) => Err(errno),
     };
     count_wishes(queue, 0, knote.fflags);
@@ -107,10 +109,26 @@ fn watch_number(queue: &mut Queue, pid: i32) -> Result<Watch> {
     Ok(Watch::Number(processes::started(pid)))
 }
 
-fn look_at(queue: &mut Queue, id: KnoteId) {
-    queue.knote(id).state.insert(State::TICK);
-    // 8.1: it may be a zombie.
-    queue.activate(id);
+fn look_at(queue: &mut Queue, id: KnoteId, pid: i32) {
+    if processes::needs_clock(pid) {
+        queue.knote(id).state.insert(State::TICK);
+    }
+    if processes::fate_by_number(pid, None) != Fate::Alive {
+        // 8.1: it may be a zombie.
+        queue.activate(id);
+    } else if queue.knote(id).is(State::TICK) {
+        queue.look_out(id);
+    }
+}
+
+/// A child of ours has ended, or several: nobody tells which.
+pub fn look_at_children(queue: &mut Queue) {
+    for index in 0..queue.contents.processes.indices() {
+        let numbered = |process: &mut Process| matches!(process.watch, Watch::Number(_)) && !process.exited;
+        if queue.contents.processes.get(index).is_some_and(numbered) {
+            has_news(queue, index);
+        }
+    }
 }
 
 /// Does anybody but a knote of EVFILT_SIGNAL want to hear of SIGCHLD?

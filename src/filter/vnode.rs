@@ -12,7 +12,7 @@ use crate::event::*;
 use crate::kqueue::knote::{KnoteId, State};
 use crate::kqueue::Queue;
 use crate::platform::descriptors::{self, Owner};
-use crate::platform::{front, sys, FileState, Watched};
+use crate::platform::{self, front, sys, FileState, Watched};
 
 const NOTES: u32 = COMPARED | NOTE_REVOKE | OBSERVED;
 /// What comparing a file with how it stood tells.
@@ -25,6 +25,9 @@ pub const OBSERVATIONS: [(Watched, u32); 4] = [
     (Watched::CLOSED_WRITTEN, NOTE_CLOSE_WRITE),
     (Watched::ACCESSED, NOTE_READ),
 ];
+/// Something changed of which no look can tell what it is: the name, where the system does not tell that, or an
+/// extended attribute. A name it is for who wants to know of that. No note has this bit.
+const UNEXPLAINED: u32 = 1 << 31;
 const CONTENTS: u32 = NOTE_WRITE | NOTE_EXTEND | NOTE_TRUNCATE;
 const GREW: u32 = NOTE_WRITE | NOTE_EXTEND;
 const SHRANK: u32 = NOTE_WRITE | NOTE_TRUNCATE;
@@ -127,7 +130,7 @@ pub fn needs_name(wish: u32, unwatched: bool) -> bool {
 /// Can these notes be had by looking at the file now and then, for want of a watch? `errno` is why there is
 /// none; `named`: the system tells what the file is called.
 pub fn check_unwatched(wish: u32, named: bool, errno: Errno) -> Result<()> {
-    if wish & OBSERVED == 0 && (wish & NOTE_RENAME == 0 || named) {
+    if wish & OBSERVED == 0 && (wish & NOTE_RENAME == 0 || named || !platform::TELLS_NAMES) {
         return Ok(());
     }
     // A path of our own making was not there: no /proc. To the program that would say "no such event".
@@ -183,6 +186,9 @@ pub fn mutable(lacking: u32, directory: bool) -> Watched {
 
 /// Which of the notes a knote takes that wants `wish` (5.1).
 pub fn noted(wish: u32, happened: u32) -> u32 {
+    if happened & UNEXPLAINED != 0 {
+        return wish & if wish & NOTE_RENAME != 0 { NOTE_RENAME } else { NOTE_ATTRIB };
+    }
     if happened & GREW == GREW && wish & GREW != 0 {
         happened & (wish | GREW)
     } else {
@@ -269,8 +275,11 @@ pub fn compared(seen: &FileState, now: &FileState, renamed: bool, lost: bool) ->
     if renamed {
         notes |= NOTE_RENAME;
     }
-    if is_other_attribute(seen, now) || (now.changed != seen.changed && notes == 0) {
+    let unexplained = now.changed != seen.changed && notes == 0;
+    if is_other_attribute(seen, now) || (unexplained && platform::TELLS_NAMES) {
         notes |= NOTE_ATTRIB;
+    } else if unexplained {
+        notes |= UNEXPLAINED;
     }
     if lost && seen.recent && now.changed == seen.changed {
         notes |= NOTE_WRITE | NOTE_ATTRIB;

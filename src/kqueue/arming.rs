@@ -57,6 +57,7 @@ fn arm_of(knote: &Knote) -> Arm {
         | match mode(knote) {
             Mode::Off => Arm::empty(),
             Mode::Level => interest,
+            Mode::Edge if knote.is(State::QUIET) => interest | Arm::EDGE | Arm::QUIET,
             Mode::Edge => interest | Arm::EDGE,
             Mode::Once => interest | Arm::ONCE,
         }

@@ -122,7 +122,7 @@ fn collect_by<const N: usize>(
                 again = taken.again;
             }
             Err(Errno::EINTR) if out.len() > 0 => {}
-            Err(Errno::EINTR) => return Err(Errno::EINTR),
+            Err(errno @ (Errno::EINTR | Errno::EDEADLK | Errno::ENOMEM)) => return Err(errno),
             Err(_) => return Err(Errno::EBADF),
         }
         if out.len() > 0 {
@@ -220,7 +220,7 @@ impl Collection {
         // What was armed anew reports once more. Behind a full batch there may be more; the kernel takes what is ready in
         // turns, so it has none when it begins to say again what it has told of in this collection.
         self.repeated += if news { 0 } else { events.len() };
-        let full = events.len() == room;
+        let full = events.len() >= room;
         let again = core::mem::take(&mut queue.contents.rearmed) || (full && self.repeated <= self.told + PLACES);
         let stuck = queue.check_staleness(full);
         let goes_on = again && out.room() > self.kept && (out.len() > 0 || self.kept > 0);
@@ -334,7 +334,7 @@ impl Queue<'_> {
         }
         for event in events {
             match event.source() {
-                Source::Descriptor { fd, epoch, mask } => news |= self.process(Place::MAIN, fd, epoch, mask, out),
+                Source::Descriptor { place, fd, epoch, mask } => news |= self.process(place, fd, epoch, mask, out),
                 Source::Wake => {
                     news = true;
                     self.contents.woken = false;
@@ -392,7 +392,7 @@ impl Queue<'_> {
             let events = self.kernel.side_events(place, &mut buffer, room);
             let mut news = false;
             for event in events {
-                if let Source::Descriptor { fd, epoch, mask } = event.source() {
+                if let Source::Descriptor { fd, epoch, mask, .. } = event.source() {
                     news |= self.process(place, fd, epoch, mask, out);
                 }
             }

@@ -23,7 +23,7 @@ mod wishes;
 
 use crate::errno::{Errno, Result};
 use crate::filter::{self, Filter, Report};
-use crate::platform::{signals, Arm, Clock, Mask, Poller, CLOCKS};
+use crate::platform::{self, signals, Arm, Clock, Mask, Poller, CLOCKS};
 use hashbrown::HashTable;
 use heap::Timers;
 use knote::{DepartureList, Knote, KnoteId, LookoutList, ReadyList, Slab, State, Sticky, NIL};
@@ -219,15 +219,21 @@ impl Queue<'_> {
         contents.departures.remove(&mut contents.knotes, id);
         contents.lookouts.push(&mut contents.knotes, id);
         if contents.knotes[id].is(State::TICK) {
-            self.start_tick();
+            let file = matches!(contents.knotes[id].filter, Filter::Vnode | Filter::Read);
+            self.start_tick(if file { platform::interval().unwrap_or(TICK) } else { TICK });
         }
     }
 
-    fn start_tick(&mut self) {
-        if self.contents.tick != u64::MAX {
+    /// Has the lookouts looked at after so many nanoseconds, or before.
+    fn start_tick(&mut self, time: u64) {
+        // There is one, unless it is that of files, which others do not wait for.
+        if self.contents.tick != u64::MAX && platform::interval().is_none_or(|interval| time >= interval) {
             return;
         }
-        let tick = Clock::Monotonic.now() + TICK;
+        let tick = Clock::Monotonic.now() + time;
+        if tick >= self.contents.tick {
+            return;
+        }
         let kernel = self.kernel;
         let started = kernel
             .prepare_timer(self.slot, Clock::Monotonic)
@@ -248,6 +254,9 @@ impl Queue<'_> {
                 continue;
             }
             self.look_out(id);
+            if self.knote(id).is(State::TOLD) {
+                filter::look_again(self, id);
+            }
             if !self.knote(id).is(State::TOLD) && self.evaluate(id, None).is_some() {
                 self.activate(id);
             }
@@ -302,6 +311,7 @@ impl Queue<'_> {
     pub fn signals_caught(&mut self, signals: u64) {
         if signals & signals::bit(libc::SIGCHLD) != 0 && self.contents.processes.numbered > 0 {
             self.check_lookouts();
+            filter::proc::look_at_children(self);
         }
         let mut rest = signals;
         while rest != 0 {

@@ -106,6 +106,12 @@ pub fn unwatch(fd: i32, slot: u32) {
     }
 }
 
+/// The generation of a number now.
+#[allow(dead_code)] // not every backend's
+pub fn generation(fd: i32) -> Generation {
+    cell(fd).map_or(Generation::NONE, |cell| Generation::of(cell.state.load(SeqCst)))
+}
+
 /// Is a knote of that generation still about the same open descriptor?
 #[inline]
 pub fn trusted(fd: i32, generation: Generation) -> bool {
@@ -207,12 +213,14 @@ pub fn note_helper(fd: i32, slot: u32) {
 }
 
 /// The same for the descriptor of a process: this is the only record of it that fork and close() can read. `ENOMEM`.
+#[allow(dead_code)] // not every backend's
 pub fn note_process(fd: i32, slot: u32, index: u32) -> Result<()> {
     cell_or_make(fd)?.queue.store(Owner::Process { slot, index }.word(), SeqCst);
     Ok(())
 }
 
 /// Calls `each` with every descriptor of a process up to `last`, its slot and index.
+#[allow(dead_code)] // not every backend's
 pub fn each_process(last: i32, mut each: impl FnMut(i32, u32, u32)) {
     CELLS.each_page(0, last.max(0) as u32, |fd, cell| {
         if let Owner::Process { slot, index } = Owner::of(cell.queue.load(SeqCst)) {

@@ -42,7 +42,7 @@ unsafe impl lock_api::RawMutex for OwnerLock {
     #[inline]
     unsafe fn unlock(&self) {
         if self.0.swap(0, Release) & SLEEPERS != 0 {
-            sys::futex_wake_one(&self.0);
+            sys::unpark_one(&self.0);
         }
     }
 }
@@ -66,7 +66,7 @@ impl OwnerLock {
             } else if word & SLEEPERS != 0 || self.0.compare_exchange(word, word | SLEEPERS, Relaxed, Relaxed).is_ok() {
                 // Not for ever: who was woken in our stead may be in a signal handler first, which may be waiting for
                 // what we hold.
-                sys::futex_wait(&self.0, word | SLEEPERS);
+                sys::park(&self.0, word | SLEEPERS);
             }
         }
     }

@@ -20,15 +20,26 @@ pub mod front;
 pub mod lock;
 pub mod table;
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
+mod unix;
+
+#[cfg(all(target_os = "linux", not(feature = "posix")))]
 mod linux;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "posix")))]
 use linux as system;
 
+#[cfg(all(unix, any(not(target_os = "linux"), feature = "posix")))]
+mod posix;
+#[cfg(all(unix, any(not(target_os = "linux"), feature = "posix")))]
+use posix as system;
+
 pub use system::connector::{Hearing, News, MOST_NAMED};
-pub use system::files::{directory_state, file_name, file_state, vnode, FileEvent, FileState, Watched, Whose};
+pub use system::files::{
+    directory_state, file_name, file_state, interval, set_interval, vnode, FileEvent, FileState, Watched, Whose,
+    TELLS_NAMES,
+};
 pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status};
-pub use system::poller::{Arm, Buffer, Clock, Event, Mask, Place, Poller, Source, CLOCKS, PLACES};
+pub use system::poller::{Arm, Buffer, Clock, Event, Marker, Mask, Place, Poller, Source, CLOCKS, PLACES};
 pub use system::processes::{self, Fate};
 pub use system::renewal::Renewal;
 pub use system::{births, next, outlet, signals, start, sys};

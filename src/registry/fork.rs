@@ -10,7 +10,7 @@
 
 use super::{bury_late, inside, slot, triggers, used_slots, Slot, DEAD_SLOTS, FREE, INHERITED, LIVE, LOST, TAKEN};
 use crate::filter::library;
-use crate::platform::{births, descriptors, front, processes, signals, sys};
+use crate::platform::{births, descriptors, front, processes, signals, sys, Poller};
 use core::sync::atomic::{AtomicI32, Ordering::*};
 
 /// The process that the tables are about; 0 while it, and those that it was forked from, have made no kqueue: a program
@@ -47,6 +47,7 @@ pub fn child() {
     }
     OWNER.store(sys::getpid(), Relaxed);
     signals::child();
+    Poller::child();
     let pidfds = used_slots().any(|slot| slot.kernel.has_processes());
     for slot in used_slots() {
         slot.triggers.reset();
@@ -76,7 +77,7 @@ pub fn child() {
 
 /// Was no other thread changing it?
 fn is_whole(slot: &'static Slot) -> bool {
-    slot.lock_is_mine() || !slot.contents.is_locked()
+    (slot.lock_is_mine() || !slot.contents.is_locked()) && slot.kernel.is_whole()
 }
 
 /// The first call of a child on a queue that its parent left it. From here on it is the child's: its signals are

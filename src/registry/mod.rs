@@ -16,7 +16,7 @@ use crate::kqueue::{Contents, Queue};
 use crate::platform::descriptors::{self, Owner};
 use crate::platform::lock::{self, Guard, Mutex};
 use crate::platform::table::Stable;
-use crate::platform::{births, front, signals, sys, Poller};
+use crate::platform::{births, front, signals, sys, Marker, Poller};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use inside::Visit;
 use triggers::Triggers;
@@ -227,6 +227,12 @@ impl Slot {
         }
     }
 
+    /// At the end of a call, on every way out: the descriptor must go on telling what becomes ready.
+    #[inline]
+    pub fn rest(&'static self) {
+        self.kernel.rest(self.index, || inside::others(self.index));
+    }
+
     /// The queue has a new epoll under its number: kqueues of ours that watch it put it into theirs again. The
     /// caller holds no lock.
     #[cold]
@@ -275,8 +281,8 @@ fn open(slot: &'static Slot, nonblocking: bool) -> Result<i32> {
     if !front::is_in_front() && UNTIL_SWEEP.fetch_sub(1, Relaxed) == 0 {
         sweep();
     }
-    let fd = match slot.kernel.open() {
-        Err(Errno::EMFILE) if !front::is_in_front() && sweep() => slot.kernel.open()?,
+    let fd = match slot.kernel.open(slot.index) {
+        Err(Errno::EMFILE) if !front::is_in_front() && sweep() => slot.kernel.open(slot.index)?,
         other => other?,
     };
     let refuse = |errno| {
@@ -492,11 +498,8 @@ fn recognise_duplicate(fd: i32) -> Result<()> {
         return Err(Errno::EBADF);
     }
     let _no_fork = births::hold();
-    let marker = sys::eventfd_ready().map_err(|_| Errno::EBADF)?;
-    let original =
-        if sys::is_epoll(fd, marker) { live().find(|slot| slot.kernel.is_duplicate(fd, marker)) } else { None };
-    sys::close_raw(marker);
-    let slot = original.ok_or(Errno::EBADF)?;
+    let marker = Marker::of(fd)?;
+    let slot = live().find(|slot| slot.kernel.is_duplicate(&marker)).ok_or(Errno::EBADF)?;
     let owner = Owner::Duplicate { slot: slot.index, birth: slot.birth.load(SeqCst) };
     descriptors::cell_or_make(fd)?.queue.store(owner.word(), SeqCst);
     Ok(())
@@ -511,6 +514,34 @@ pub fn each_queue(mut each: impl FnMut(i32, Option<&mut Queue>)) {
             None => each(number, None),
         }
     }
+}
+
+/// Is any thread but the calling one inside the queue in `slot`?
+#[allow(dead_code)] // not every backend's
+pub fn is_visited(slot: u32) -> bool {
+    inside::others(slot)
+}
+
+/// A timer of the queue in `slot` is due, and nobody is in it: what is ready then makes the descriptor readable.
+#[allow(dead_code)] // not every backend's
+pub fn tend(slot: u32) {
+    let Some(slot) = self::slot(slot) else { return };
+    let _visit = Visit::begin(slot.index);
+    if slot.is_closed() {
+        return;
+    }
+    if let Ok(mut contents) = slot.lock() {
+        if let Some(clock) = slot.kernel.late_timer() {
+            slot.queue(&mut contents).expire(clock);
+        }
+    }
+    slot.announce();
+}
+
+/// The system's side of the queue in `slot`.
+#[allow(dead_code)] // not every backend's
+pub fn kernel(slot: u32) -> Option<&'static Poller> {
+    self::slot(slot).map(|slot| &slot.kernel)
 }
 
 /// A signal was caught that the queue in `slot` watches. Called by signal handlers.

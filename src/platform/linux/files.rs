@@ -5,6 +5,8 @@
 
 use super::sys::{self, check, FdPath};
 use crate::errno::{Errno, Result};
+use crate::platform::unix::file_state::state_of;
+pub use crate::platform::unix::file_state::{file_state, FileState};
 use bitflags::bitflags;
 use core::mem::MaybeUninit;
 use libc::c_int;
@@ -121,40 +123,6 @@ fn event_of(event: &libc::inotify_event) -> FileEvent {
     }
 }
 
-/// What fstat tells of a file, times in nanoseconds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FileState {
-    device: u64,
-    inode: u64,
-    pub size: i64,
-    pub links: u64,
-    pub mode: u32,
-    pub owner: u32,
-    pub group: u32,
-    pub modified: i64,
-    pub changed: i64,
-    pub identity: u32,
-    /// A change right after it was looked at could have got the stamp that the last one has.
-    pub recent: bool,
-}
-
-/// How long the clock that stamps files stands still, at most, in nanoseconds.
-const GRANULE: i64 = 10_000_000;
-
-impl FileState {
-    pub fn is_directory(&self) -> bool {
-        self.mode & libc::S_IFMT == libc::S_IFDIR
-    }
-
-    pub fn is_same_file(&self, other: &FileState) -> bool {
-        self.device == other.device && self.inode == other.inode
-    }
-}
-
-pub fn file_state(fd: c_int) -> Result<FileState> {
-    sys::stat(fd).map(|stat| state_of(&stat))
-}
-
 /// The same; sees that a directory was removed also where its count says 1 whatever happens (overlay file systems).
 pub fn directory_state(fd: c_int, state: FileState) -> FileState {
     if state.is_directory() && state.links == 1 && is_removed(fd, &state) {
@@ -175,25 +143,6 @@ fn is_removed(fd: c_int, state: &FileState) -> bool {
     };
     buffer.get(..length).is_some_and(|name| name.ends_with(b" (deleted)"))
         && !named.is_some_and(|named| named.is_same_file(state))
-}
-
-fn state_of(stat: &libc::stat) -> FileState {
-    let time = |seconds: i64, nanoseconds: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
-    let changed = time(stat.st_ctime, stat.st_ctime_nsec);
-    FileState {
-        device: stat.st_dev,
-        inode: stat.st_ino,
-        size: stat.st_size,
-        #[allow(clippy::unnecessary_cast)]
-        links: stat.st_nlink as u64,
-        mode: stat.st_mode,
-        owner: stat.st_uid,
-        group: stat.st_gid,
-        modified: time(stat.st_mtime, stat.st_mtime_nsec),
-        changed,
-        identity: super::inspect::identity_of(stat),
-        recent: changed.saturating_add(GRANULE) >= sys::now(libc::CLOCK_REALTIME) as i64,
-    }
 }
 
 /// The file under `fd`, and whether it is a memfd, whose own descriptors' reads, writes and closes inotify is not
@@ -246,4 +195,17 @@ pub fn file_name(fd: c_int) -> Option<u32> {
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     Some((hash ^ (hash >> 32)) as u32)
+}
+
+/// Where there is /proc.
+pub const TELLS_NAMES: bool = true;
+
+/// How often files are looked at that cannot be watched, where that is not as often as everything else.
+pub fn interval() -> Option<u64> {
+    None
+}
+
+/// `ENOSYS`: the system tells of files.
+pub fn set_interval(_: isize) -> Result<isize> {
+    Err(Errno(libc::ENOSYS))
 }

@@ -5,9 +5,12 @@
 //! socket's error above all is worked out from the state of the connection, never taken (3.3).
 
 use super::poller::Mask;
-use super::{births, procfs, sys};
+use super::sys;
 use crate::errno::Errno;
+use crate::platform::unix::file_state::{identity_of, state_of};
 use libc::{c_int, POLLIN, POLLOUT, POLLPRI};
+
+pub use crate::platform::unix::file_state::identity;
 
 const POLLRDHUP: i16 = libc::POLLRDHUP;
 
@@ -331,6 +334,18 @@ fn tcp_info(fd: i32) -> Option<TcpInfo> {
     })
 }
 
+/// How many bytes a connection has ever received, or, if it is asked about writing, got acknowledged. `None`: nobody
+/// counts.
+#[allow(dead_code)] // not every backend's
+pub fn count(fd: i32, kind: Kind, writing: bool) -> Option<u64> {
+    if kind != Kind::TcpStream {
+        return None;
+    }
+    let (raw, length) = sys::socket_option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, [0u64; 30]).ok()?;
+    let word = if writing { 15 } else { 16 };
+    (length >= (word + 1) * 8).then(|| raw[word])
+}
+
 /// Did the system give a connection up, after it had said everything often enough? A reset may come in the middle
 /// of that, so the counters have to be near their limits; the kernel counts time, which at a long round trip
 /// takes fewer attempts.
@@ -345,8 +360,7 @@ fn gave_up(fd: i32, info: &TcpInfo) -> bool {
     if patience > 0 && attempts > 0 && info.last_ack >= patience {
         return true;
     }
-    let _no_fork = births::hold();
-    let limit = procfs::read_number(c"/proc/sys/net/ipv4/tcp_retries2").unwrap_or(DEFAULT_ATTEMPTS);
+    let limit = sys::connection_attempts().unwrap_or(DEFAULT_ATTEMPTS);
     u64::from(attempts) * 3 >= limit.max(1) * 2 || u32::from(info.probes) >= option(libc::TCP_KEEPCNT, u32::MAX).max(1)
 }
 
@@ -404,6 +418,8 @@ pub fn emptied(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
 pub struct FileStatus {
     pub unread: i64,
     pub identity: u32,
+    /// Another one, whenever it was written.
+    pub stamp: i64,
     /// It has no name: a memfd's writes are not told of.
     pub nameless: bool,
 }
@@ -415,16 +431,10 @@ pub fn file(fd: i32) -> Option<FileStatus> {
         return None;
     }
     let offset = sys::offset(fd).unwrap_or(0);
-    Some(FileStatus { unread: stat.st_size - offset, identity: identity_of(&stat), nameless: stat.st_nlink == 0 })
-}
-
-/// Which file or device the number is open on; `None`: on nothing.
-pub fn identity(fd: i32) -> Option<u32> {
-    sys::stat(fd).ok().map(|stat| identity_of(&stat))
-}
-
-/// Device and inode, mixed; never 0.
-pub(super) fn identity_of(stat: &libc::stat) -> u32 {
-    let mixed = (stat.st_ino ^ stat.st_dev.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    (mixed as u32).max(1)
+    Some(FileStatus {
+        unread: stat.st_size - offset,
+        identity: identity_of(&stat),
+        stamp: state_of(&stat).modified.wrapping_mul(31).wrapping_add(stat.st_size),
+        nameless: stat.st_nlink == 0,
+    })
 }

@@ -6,11 +6,7 @@ use core::ffi::{c_char, c_int, CStr};
 use core::mem::MaybeUninit;
 use libc::sigset_t;
 
-/// The thread as the system numbers it; the first one's is the process's.
-pub fn thread_id() -> i32 {
-    // SAFETY: no pointers.
-    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
-}
+pub use sys::thread_id;
 
 /// Copies the C string at an address that the program gave, and says how long it is. `None`: with its NUL it does
 /// not fit.

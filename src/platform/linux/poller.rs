@@ -33,6 +33,8 @@ bitflags! {
         const ONCE = 8;
         const PRESENT = 16;
         const PRI = 32;
+        /// It came to nothing before; to the kernel that is all the same.
+        const QUIET = 64;
     }
 }
 
@@ -119,6 +121,7 @@ pub(super) const SILENT: i32 = EPOLLET;
 /// What an event of the kernel's is about.
 pub enum Source {
     Descriptor {
+        place: Place,
         fd: i32,
         epoch: u32,
         mask: Mask,
@@ -185,7 +188,11 @@ impl Event {
             key if key as u32 == PROCESS => Source::Process((key >> 32) as u32),
             key if key & !3 == SIDE => Source::Side(Place((key & 3) as u8)),
             key if key & !1 == TIMERS => Source::Timer(CLOCKS[(key & 1) as usize]),
-            key => Source::Descriptor { fd: key as u32 as i32, epoch: (key >> 32) as u32, mask },
+            key => {
+                let (fd, epoch) = (key as u32 as i32, (key >> 32) as u32);
+                // Of a nested one its reader knows which.
+                Source::Descriptor { place: Place::MAIN, fd, epoch, mask }
+            }
         }
     }
 }
@@ -247,9 +254,21 @@ impl Poller {
     }
 
     /// Makes the kqueue descriptor. `EMFILE`, `ENFILE`, `ENOMEM`.
-    pub fn open(&self) -> Result<i32> {
+    pub fn open(&self, _: u32) -> Result<i32> {
         births::birth(&self.epoll, sys::epoll_create)
     }
+
+    /// A call is over: the epoll makes itself readable.
+    #[inline]
+    pub fn rest(&'static self, _: u32, _: impl Fn() -> bool) {}
+
+    /// Is nobody in the middle of a change? The kernel's side always is whole.
+    pub fn is_whole(&self) -> bool {
+        true
+    }
+
+    /// In the child of a fork there is nothing to see to but the queues.
+    pub fn child() {}
 
     /// The number that the queue was born with.
     #[inline]
@@ -612,13 +631,13 @@ impl Poller {
         has_item(self.epoll_of(place), fd)
     }
 
-    /// Is `fd` a duplicate of this queue's descriptor? A marker that is added here is found there.
-    pub fn is_duplicate(&self, fd: i32, marker: i32) -> bool {
+    /// Is the marker's number a duplicate of this queue's descriptor? A marker that is added here is found there.
+    pub fn is_duplicate(&self, marker: &Marker) -> bool {
         let silent = Arm::PRESENT.events();
         let epoll = self.descriptor();
-        sys::epoll_ctl(epoll, EPOLL_CTL_ADD, marker, silent, TOMBSTONE).is_ok() && {
-            let found = sys::epoll_ctl(fd, EPOLL_CTL_MOD, marker, silent, TOMBSTONE).is_ok();
-            let _ = sys::epoll_ctl(epoll, EPOLL_CTL_DEL, marker, 0, 0);
+        sys::epoll_ctl(epoll, EPOLL_CTL_ADD, marker.helper, silent, TOMBSTONE).is_ok() && {
+            let found = sys::epoll_ctl(marker.fd, EPOLL_CTL_MOD, marker.helper, silent, TOMBSTONE).is_ok();
+            let _ = sys::epoll_ctl(epoll, EPOLL_CTL_DEL, marker.helper, 0, 0);
             found
         }
     }
@@ -694,6 +713,31 @@ impl Poller {
             }
         }
         Ok(())
+    }
+}
+
+/// What tells whether a number is a duplicate of a queue's.
+pub struct Marker {
+    fd: i32,
+    helper: i32,
+}
+
+impl Marker {
+    /// `EBADF`: it is no kqueue at all.
+    pub fn of(fd: i32) -> Result<Marker> {
+        let helper = sys::eventfd_ready().map_err(|_| Errno::EBADF)?;
+        let marker = Marker { fd, helper };
+        if sys::is_epoll(fd, helper) {
+            Ok(marker)
+        } else {
+            Err(Errno::EBADF)
+        }
+    }
+}
+
+impl Drop for Marker {
+    fn drop(&mut self) {
+        sys::close_raw(self.helper);
     }
 }
 

@@ -49,6 +49,11 @@ pub fn number_of(pidfd: i32) -> Result<i32> {
     }
 }
 
+/// Does it take the clock to learn of its end, without a pidfd?
+pub fn needs_clock(_: i32) -> bool {
+    true
+}
+
 /// Calls `each` with the children of a process, as far as /proc tells.
 pub fn children_of(pid: i32, each: &mut impl FnMut(i32)) {
     let _no_fork = births::hold();

@@ -46,6 +46,12 @@ FILE *kq_static_freopen(const char *path, const char *mode, FILE *stream)
 		errno = ENOSYS;
 		return NULL;
 	}
+#ifdef KQUEUE_POSIX
+	if (path == NULL) {
+		errno = ENOSYS;
+		return NULL;
+	}
+#endif
 	if (path == NULL) {
 		snprintf(same, sizeof same, "/proc/self/fd/%d", fd);
 		path = same;

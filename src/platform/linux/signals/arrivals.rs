@@ -16,11 +16,18 @@ pub(super) struct Arrivals {
     thread: AtomicUsize,
     swallowed: AtomicU64,
     handled: AtomicBool,
+    /// What the thread has let in only to have it counted: the program blocks it.
+    taken: AtomicU64,
 }
 
-static ARRIVALS: [Arrivals; PLACES] =
-    [const { Arrivals { thread: AtomicUsize::new(0), swallowed: AtomicU64::new(0), handled: AtomicBool::new(false) } };
-        PLACES];
+static ARRIVALS: [Arrivals; PLACES] = [const {
+    Arrivals {
+        thread: AtomicUsize::new(0),
+        swallowed: AtomicU64::new(0),
+        handled: AtomicBool::new(false),
+        taken: AtomicU64::new(0),
+    }
+}; PLACES];
 
 impl Arrivals {
     /// The calling thread's.
@@ -38,6 +45,7 @@ impl Arrivals {
     pub(super) fn forget(&self) {
         self.forget_swallowed();
         self.handled.store(false, Relaxed);
+        self.taken.store(0, Relaxed);
     }
 
     pub(super) fn forget_swallowed(&self) {
@@ -51,6 +59,16 @@ impl Arrivals {
 
     pub(super) fn note_swallowed(&self, signo: c_int) {
         self.swallowed.fetch_or(bit(signo), Relaxed);
+    }
+
+    /// From now on these signals are let in to be counted, whatever handler the program has for them.
+    #[allow(dead_code)] // not every backend's
+    pub(super) fn take(&self, signals: u64) {
+        self.taken.store(signals, Relaxed);
+    }
+
+    pub(super) fn takes(&self, signo: c_int) -> bool {
+        self.taken.load(Relaxed) & bit(signo) != 0
     }
 
     pub(super) fn handled(&self) -> bool {

@@ -37,6 +37,7 @@ pub(super) fn index(address: usize) -> Option<usize> {
 }
 
 /// The kernel brings its own.
+#[allow(dead_code)] // not every backend's
 pub(super) fn restorer() -> usize {
     0
 }

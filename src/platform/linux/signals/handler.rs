@@ -74,7 +74,9 @@ pub(super) unsafe extern "C-unwind" fn entered(index: usize, arrival: &Arrival) 
         recorded_at.store(arrival.sp, SeqCst);
         record(signo, None);
     }
-    let handler = if watched {
+    let handler = if watched && Arrivals::here().takes(signo) {
+        libc::SIG_IGN
+    } else if watched {
         let handler = disposition.take_handler(signo);
         if arrival.direct {
             note_handled(signo, !disposition.swallows(signo));
@@ -171,12 +173,9 @@ fn die_of_fault(arrival: &Arrival) {
 /// Sends the signal to the calling thread and lets it in at once; the mask is then as before.
 fn send_again(signo: c_int, info: *mut siginfo_t) {
     let (set, mut before) = (set_of(bit(signo)), MaybeUninit::<sigset_t>::zeroed());
-    // SAFETY: the sets are locals; a siginfo is null or the one that the kernel gave.
+    sys::send_to_thread(signo, info);
+    // SAFETY: the sets are locals.
     unsafe {
-        let (process, thread) = (sys::getpid(), libc::syscall(libc::SYS_gettid));
-        if info.is_null() || libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, signo, info) != 0 {
-            libc::syscall(libc::SYS_tgkill, process, thread, signo);
-        }
         if libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, before.as_mut_ptr()) == 0 {
             libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), core::ptr::null_mut());
         }

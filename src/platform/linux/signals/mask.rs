@@ -45,14 +45,18 @@ pub fn set_of(mask: u64) -> sigset_t {
     }
 }
 
-/// Is the signal pending, for the process or the calling thread?
-pub(super) fn is_pending(signo: c_int) -> bool {
+/// The signals that are pending, for the process or the calling thread.
+pub(in crate::platform) fn pending() -> u64 {
     let mut set = MaybeUninit::<sigset_t>::zeroed();
     // SAFETY: the set is a local, valid also if it is not filled.
     unsafe {
         libc::sigpending(set.as_mut_ptr());
-        mask_of(&set.assume_init()) & bit(signo) != 0
+        mask_of(&set.assume_init())
     }
+}
+
+pub(super) fn is_pending(signo: c_int) -> bool {
+    pending() & bit(signo) != 0
 }
 
 /// The calling thread's signal mask.

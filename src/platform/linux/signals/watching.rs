@@ -152,6 +152,7 @@ pub(super) fn ever() -> bool {
 }
 
 /// Can it be that a watched signal is swallowed? No system call; `swallowed` asks.
+#[allow(dead_code)] // not every backend's
 pub(super) fn may_swallow() -> bool {
     WATCHED.load(SeqCst) & !HANDLED.load(SeqCst) != 0
 }
@@ -183,6 +184,7 @@ pub(super) fn interrupting() -> u64 {
 /// system call where nothing is watched or all is handled by the program, else one for each candidate: a handler
 /// that the program installed round us must not be taken for none. Without those that stop the process, but for the
 /// `awaited`, which wake who blocks them.
+#[allow(dead_code)] // not every backend's
 pub(super) fn swallowed(awaited: u64) -> u64 {
     let candidates = WATCHED.load(SeqCst) & !HANDLED.load(SeqCst);
     bits(candidates)

@@ -1,0 +1,24 @@
+//! Any Unix: poll, a pipe, sigaction, waitid, fstat.
+//!
+//! The smallest backend that is right, and the one that others begin from: what the system does not tell is found
+//! out by looking, and what it does not wait for a thread waits for (`watchman`). Files that hold nothing of one
+//! system are shared with Linux's folder.
+
+#[path = "../linux/births.rs"]
+pub mod births;
+pub mod connector;
+pub mod files;
+#[path = "../linux/inspect.rs"]
+pub mod inspect;
+pub mod next;
+#[path = "../linux/outlet.rs"]
+pub mod outlet;
+pub mod poller;
+pub mod processes;
+pub mod renewal;
+pub mod signals;
+#[path = "../linux/start.rs"]
+pub mod start;
+pub mod sys;
+mod table;
+pub mod watchman;

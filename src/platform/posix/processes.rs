@@ -1,0 +1,108 @@
+//! Processes, by their numbers: waitid() tells of children, kill() whether a stranger is there.
+//!
+//! There is no descriptor for a process, so nothing of one is ever in the poll. The queue hears of SIGCHLD, by the
+//! chained handler, and asks for each that it watches; of strangers only the clock makes it ask.
+
+use super::poller::Poller;
+use super::signals;
+use super::sys::{self, check};
+use crate::errno::{Errno, Result};
+use core::mem::MaybeUninit;
+use libc::c_int;
+
+/// How a process stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    Alive,
+    /// It has exited; the status as of wait(2), where the system tells it.
+    Exited(Option<i32>),
+    /// It has exited, and the system will tell how when it is reaped.
+    #[allow(dead_code)]
+    Undisclosed,
+}
+
+/// Can there be such a process at all?
+pub fn exists(pid: i32) -> bool {
+    // SAFETY: no pointers; nothing is sent.
+    unsafe { libc::kill(pid, 0) == 0 || sys::last_errno() != Errno(libc::ESRCH) }
+}
+
+/// `EINVAL`: there are no process descriptors.
+pub fn number_of(_: i32) -> Result<i32> {
+    Err(Errno::EINVAL)
+}
+
+pub fn children_of(_: i32, _: &mut impl FnMut(i32)) {}
+
+/// Does it take the clock to learn of its end? Of children SIGCHLD tells, where the program lets it in.
+pub fn needs_clock(pid: i32) -> bool {
+    exit_status_of_child(pid).is_err() || signals::thread_blocks() & signals::bit(libc::SIGCHLD) != 0
+}
+
+/// Nobody tells when a process started: a later one with its number is taken for the same.
+pub fn started(_: i32) -> Option<u64> {
+    None
+}
+
+pub fn close_pidfds(_: impl Fn(u32) -> bool) {}
+
+pub fn fate(_: i32, pid: i32) -> Fate {
+    fate_by_number(pid, None)
+}
+
+/// How the process with that number stands.
+pub fn fate_by_number(pid: i32, _: Option<u64>) -> Fate {
+    match exit_status_of_child(pid) {
+        Ok(Some(status)) => Fate::Exited(Some(status)),
+        Ok(None) => Fate::Alive,
+        Err(_) if exists(pid) => Fate::Alive,
+        Err(_) => Fate::Exited(None),
+    }
+}
+
+/// The status of a child that has exited, as wait(2) gives it; it stays to be waited for. `Ok(None)`: not exited
+/// yet. `ECHILD`: not a child of ours, or reaped.
+fn exit_status_of_child(pid: c_int) -> Result<Option<c_int>> {
+    // waitid(2) fills a siginfo only where there is a child to tell of.
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: a siginfo_t of zeroes is valid; of a child that has exited the system fills pid and status.
+    let (pid, code, status) = unsafe {
+        check(libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), options))?;
+        let info = info.assume_init();
+        (info.si_pid(), info.si_code, info.si_status())
+    };
+    const CORE: c_int = 0x80;
+    Ok((pid != 0).then_some(match code {
+        libc::CLD_EXITED => (status & 0xff) << 8,
+        libc::CLD_DUMPED => status | CORE,
+        _ => status,
+    }))
+}
+
+impl Poller {
+    /// `ENOSYS`: it is looked at by its number.
+    pub fn watch_process(&self, _: u32, _: u32, _: i32) -> Result<i32> {
+        Err(Errno(libc::ENOSYS))
+    }
+
+    pub fn watch_process_of(&self, _: u32, _: u32, _: i32) -> Result<i32> {
+        Err(Errno::EINVAL)
+    }
+
+    pub fn pidfd_of(&self, _: u32, _: u32, _: i32) -> Option<i32> {
+        None
+    }
+
+    pub fn unwatch_process(&self, _: u32, _: u32, _: i32, _: bool) {}
+
+    pub fn move_process(&self, _: u32, _: u32, _: i32) -> Result<()> {
+        Ok(())
+    }
+
+    pub fn close_processes(&self, _: u32) {}
+
+    pub fn has_processes(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,30 @@
+//! Renewal: the table of the descriptors that are polled is made anew, without those that no knote stands behind.
+
+use super::poller::{Arm, Place, Poller};
+use crate::errno::Result;
+
+pub struct Renewal<'a> {
+    poller: &'a Poller,
+    slot: u32,
+    place: Place,
+}
+
+impl Poller {
+    pub fn begin_renewal(&self, slot: u32, place: Place, _: bool) -> Result<Renewal<'_>> {
+        self.table()?.forget_place(place);
+        Ok(Renewal { poller: self, slot, place })
+    }
+}
+
+impl Renewal<'_> {
+    /// Puts a descriptor into the table again. False: it is none any more.
+    pub fn move_item(&self, fd: i32, epoch: u32, armed: Arm) -> bool {
+        self.poller.arm(self.slot, self.place, fd, epoch, Arm::empty(), armed).is_ok()
+    }
+
+    pub fn move_process(&self, _: i32, _: u32) {}
+
+    pub fn end(self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,149 @@
+//! The system calls beside those that every backend for Unix has.
+
+use crate::errno::Result;
+use crate::platform::unix;
+use crate::platform::unix::file_state::identity;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use libc::{c_int, pollfd, timespec};
+
+pub use unix::sys::*;
+
+/// How long a thread sleeps that waits for a lock: there is nothing in POSIX that could wake it and that fork and
+/// signal handlers leave alone.
+const PAUSE: u64 = 20_000;
+
+pub fn park(word: &AtomicUsize, expected: usize) {
+    if word.load(Relaxed) == expected {
+        nap(PAUSE);
+    }
+}
+
+pub fn unpark_one(_: &AtomicUsize) {}
+
+extern "C-unwind" {
+    fn kq_poll(
+        entries: *mut pollfd,
+        count: libc::c_ulong,
+        timeout: *const timespec,
+        mask: *const libc::sigset_t,
+    ) -> c_int;
+    fn kq_close(close: *mut libc::c_void, fd: c_int) -> c_int;
+}
+
+/// `ppoll`: a cancellation point; a thread cancelled in here unwinds through the caller.
+pub fn wait(entries: &mut [pollfd], timeout: &Timeout, mask: Option<&libc::sigset_t>) -> Result<usize> {
+    let timeout = timeout.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    let mask = mask.map_or(core::ptr::null(), core::ptr::from_ref);
+    // SAFETY: the entries, the time-out and the mask live through the call.
+    check(unsafe { kq_poll(entries.as_mut_ptr(), entries.len() as libc::c_ulong, timeout, mask) })
+        .map(|ready| ready as usize)
+}
+
+/// Closes without our own interposed close() and without a cancellation point.
+pub fn close_raw(fd: c_int) {
+    let errno = last_errno();
+    // SAFETY: the caller owns `fd`; the address is null or libc's close().
+    unsafe { kq_close(super::next::address_of_close(), fd) };
+    set_errno(errno);
+}
+
+pub fn nap(nanoseconds: u64) {
+    let time = timespec_of(nanoseconds);
+    let _uncancelled = Uncancelled::begin();
+    let errno = last_errno();
+    // SAFETY: `time` is a local; an early return is harmless.
+    unsafe { libc::nanosleep(&time, core::ptr::null_mut()) };
+    set_errno(errno);
+}
+
+/// A pipe whose both ends are close-on-exec and never block: to read, to write.
+pub fn pipe() -> Result<(c_int, c_int)> {
+    let mut ends = [-1; 2];
+    // SAFETY: room for two.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
+    Ok((ends[0], ends[1]))
+}
+
+/// Writes a byte; a pipe that is full says what there is to say already.
+pub fn write_byte(fd: c_int) {
+    let errno = last_errno();
+    // SAFETY: one byte.
+    unsafe { libc::write(fd, c"k".as_ptr().cast(), 1) };
+    set_errno(errno);
+}
+
+/// Reads all there is.
+pub fn drain(fd: c_int) {
+    let errno = last_errno();
+    let mut bytes = [0u8; 64];
+    // SAFETY: the buffer's length is given.
+    while unsafe { libc::read(fd, bytes.as_mut_ptr().cast(), bytes.len()) } == bytes.len() as isize {}
+    set_errno(errno);
+}
+
+/// Puts the open file of `fd` on `number`, in place of what is there; the number's close-on-exec flag stays.
+pub fn put_on_number(fd: c_int, number: c_int) -> Result<()> {
+    // SAFETY: no pointers. Not our own dup2(), which would take the number for closed.
+    let flags = check(unsafe { libc::fcntl(number, libc::F_GETFD) })?;
+    check(super::next::dup2(fd, number))?;
+    // SAFETY: no pointers.
+    check(unsafe { libc::fcntl(number, libc::F_SETFD, flags) }).map(|_| ())
+}
+
+/// Are two numbers one file? `None`: it cannot be asked.
+pub fn is_same_file(one: c_int, other: c_int) -> Option<bool> {
+    Some(identity(one).is_some() && identity(one) == identity(other))
+}
+
+/// Is the number, which once was a queue's, still one?
+pub fn is_queue(fd: c_int) -> bool {
+    stat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
+}
+
+/// How much a pipe takes, where the system tells.
+pub fn pipe_size(fd: c_int) -> Result<i64> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) }).map(i64::from)
+}
+
+/// How often a connection says its last words again before it gives up, if the system tells.
+pub fn connection_attempts() -> Option<u64> {
+    None
+}
+
+/// The thread, as far as a number can name it; that of the process where there is no such thing.
+pub fn thread_id() -> i32 {
+    getpid()
+}
+
+/// Sends a signal to the calling thread. What came with it is lost.
+pub fn send_to_thread(signo: c_int, _: *mut libc::siginfo_t) {
+    // SAFETY: the calling thread lives.
+    unsafe { libc::pthread_kill(libc::pthread_self(), signo) };
+}
+
+/// Does poll() refuse the number?
+pub fn is_bad(fd: c_int) -> bool {
+    poll_or_errno(fd, 0).is_ok_and(|mask| mask & libc::POLLNVAL as u32 != 0)
+}
+
+/// Starts a thread that nobody waits for, and that no signal is delivered to. `EAGAIN`.
+pub fn start_thread(body: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void) -> Result<()> {
+    let mut thread = core::mem::MaybeUninit::<libc::pthread_t>::uninit();
+    let mut program = core::mem::MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: all are locals; the new thread has the mask of the one that makes it; a thread that was made may be
+    // detached.
+    let error = unsafe {
+        libc::pthread_sigmask(libc::SIG_SETMASK, &super::signals::set_of(!0), program.as_mut_ptr());
+        let error = libc::pthread_create(thread.as_mut_ptr(), core::ptr::null(), body, core::ptr::null_mut());
+        if error == 0 {
+            libc::pthread_detach(thread.assume_init());
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, program.as_ptr(), core::ptr::null_mut());
+        error
+    };
+    match error {
+        0 => Ok(()),
+        error => Err(crate::errno::Errno(error)),
+    }
+}
