@@ -225,8 +225,9 @@ pub fn attributes_changed(seen: &FileState, now: &FileState, linked: i64) -> u32
         let others = is_other_attribute(seen, now) || is_time_set(seen, now);
         return links | if others { NOTE_ATTRIB } else { 0 };
     }
-    // The file may have got two names, and both were seen at once.
-    if now.changed == linked && !is_other_attribute(seen, now) {
+    // The file may have got two names, and both were seen at once. (A directory's count is no attribute of its own.)
+    let named = now.links == 0 || !now.is_directory();
+    if named && now.changed == linked && !is_other_attribute(seen, now) {
         return 0;
     }
     NOTE_ATTRIB

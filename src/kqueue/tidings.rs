@@ -105,6 +105,7 @@ impl Queue<'_> {
         };
         departures.last = if named && what.contains(Watched::ENTRY_LEFT) { cookie } else { 0 };
         let Some(watch) = self.contents.watches.find(wd) else { return };
+        self.begin_count(watch);
         let mut news = false;
         if named {
             let entry = Watched::ENTRY_MADE | Watched::ENTRY_REMOVED | Watched::ENTRY_LEFT | Watched::ENTRY_CAME;
@@ -120,13 +121,14 @@ impl Queue<'_> {
                 if half && departure.is_none() {
                     // `has_left` has judged it.
                 } else if departure.is_none_or(|departure| departure.wd != wd) {
-                    news |= self.moved(watch, directory);
+                    news |= self.moved(watch, directory, 1);
                     news |= departure.is_some_and(|departure| self.moved_out(departure));
                 } else if directory && self.links_changed(watch) {
                     // It took the place of another one.
                     news |= self.post(watch, NOTE_LINK);
                 }
             } else if what.intersects(entry) && directory {
+                self.count(watch, if what.contains(Watched::ENTRY_MADE) { 1 } else { -1 });
                 self.links_changed(watch);
                 news |= self.post(watch, NOTE_LINK);
             }
@@ -152,24 +154,47 @@ impl Queue<'_> {
     }
 
     /// Has a subdirectory gone to where nobody watches? Or is the other half of its rename still to come? The count of
-    /// subdirectories knows, where there is one.
+    /// subdirectories knows, where there is one and nothing was kept from us.
     fn has_left(&mut self, departure: Departure) -> bool {
         let Some(watch) = self.contents.watches.find(departure.wd) else { return false };
-        let counts = self.contents.watches.watch(watch).seen.is_some_and(|seen| seen.links > 1);
-        !(departure.directory && counts && self.is_wanted(watch, NOTE_LINK)) || self.links_changed(watch)
+        let place = *self.contents.watches.watch(watch);
+        let told = place.armed.contains(Watched::ENTRY_MADE | Watched::ENTRY_REMOVED);
+        let counts = told && place.seen.is_some_and(|seen| seen.links > 1);
+        if !(departure.directory && counts && self.is_wanted(watch, NOTE_LINK)) {
+            return true;
+        }
+        self.links_changed(watch);
+        let place = self.contents.watches.watch(watch);
+        place.seen.is_none_or(|seen| seen.links != place.count)
+    }
+
+    /// Keeps the link count from before a drain: what a look tells during it includes what the events to come did.
+    fn begin_count(&mut self, watch: WatchId) {
+        let drain = self.contents.watches.drain;
+        let place = self.contents.watches.watch(watch);
+        if place.counted != drain {
+            (place.counted, place.count) = (drain, place.seen.map_or(0, |seen| seen.links));
+        }
+    }
+
+    /// A subdirectory more, or less.
+    fn count(&mut self, watch: WatchId, by: i64) {
+        let place = self.contents.watches.watch(watch);
+        place.count = place.count.wrapping_add_signed(by);
     }
 
     fn moved_out(&mut self, departure: Departure) -> bool {
         match self.contents.watches.find(departure.wd) {
-            Some(watch) => self.moved(watch, departure.directory),
+            Some(watch) => self.moved(watch, departure.directory, -1),
             None => false,
         }
     }
 
     /// An entry was moved into the directory, or out of it. (One at a time: together they would be a file that grew.)
-    fn moved(&mut self, watch: WatchId, directory: bool) -> bool {
+    fn moved(&mut self, watch: WatchId, directory: bool, by: i64) -> bool {
         let mut news = self.post(watch, NOTE_EXTEND);
         if directory {
+            self.count(watch, by);
             self.links_changed(watch);
             news |= self.post(watch, NOTE_LINK);
         }
@@ -335,6 +360,7 @@ impl Queue<'_> {
     /// Compares the file with how it stood, and notes what is sure.
     pub fn examine(&mut self, watch: WatchId) -> bool {
         let Some(now) = self.state_of(watch, true) else { return false };
+        self.begin_count(watch);
         let place = self.contents.watches.watch(watch);
         let Some(seen) = place.seen.replace(now) else { return false };
         if now.links != seen.links {
@@ -349,11 +375,7 @@ impl Queue<'_> {
     /// 5.6, and where there is no watch: notes all that a look can tell. `lost`: events were.
     pub fn compare(&mut self, watch: WatchId, lost: bool) {
         let Some(now) = self.state_of(watch, true) else { return };
-        let mut renamed = false;
-        if let Some(name) = self.contents.watches.watch(watch).name {
-            self.note_name(watch);
-            renamed = self.contents.watches.watch(watch).name != Some(name);
-        }
+        let renamed = self.note_names(watch);
         let place = self.contents.watches.watch(watch);
         let Some(seen) = place.seen.replace(now) else { return };
         if now.links != seen.links {

@@ -6,7 +6,7 @@
 
 use super::knote::{KnoteId, NIL};
 use crate::errno::{Errno, Result};
-use crate::platform::{FileState, Watched};
+use crate::platform::{FileName, FileState, Watched};
 use hashbrown::HashTable;
 
 /// The index of a watch, and of a member.
@@ -31,8 +31,9 @@ pub struct Watch {
     pub armed: Watched,
     /// How the file stood when it was looked at last. `None`: no member is interested.
     pub seen: Option<FileState>,
-    /// What it was called then, where somebody wants to know.
-    pub name: Option<u32>,
+    /// How many links a directory had before the drain `counted`, changed by what that drain has told.
+    pub count: u64,
+    pub counted: u32,
     /// The stamp of the change of the link count that was told last.
     pub linked: i64,
     /// Its members tell only what a look can tell: a memfd.
@@ -51,6 +52,9 @@ pub struct Member {
     pub role: Role,
     /// Notes that happened and are not taken back yet.
     pub pending: u32,
+    /// What the file was called when it was looked at last, where that matters: by its own descriptor, for a file may
+    /// have many names.
+    pub name: Option<FileName>,
     /// What it can do without, until it looks itself.
     pub muted: Watched,
     /// The same knote's member on the parent, or on the directory itself.
@@ -167,7 +171,8 @@ impl Watches {
             wd: -1,
             armed,
             seen: None,
-            name: None,
+            count: 0,
+            counted: 0,
             linked: 0,
             memory: false,
             patchy: false,
@@ -196,7 +201,8 @@ impl Watches {
     /// A new member, after `reserve`.
     pub fn join(&mut self, watch: WatchId, knote: KnoteId, role: Role) -> MemberId {
         let next = self.watch(watch).first;
-        let member = Member { knote, watch, role, pending: 0, muted: Watched::empty(), other: NIL, next, prev: NIL };
+        let (name, muted) = (None, Watched::empty());
+        let member = Member { knote, watch, role, pending: 0, name, muted, other: NIL, next, prev: NIL };
         let id = self.members.insert(member);
         if next != NIL {
             self.member(next).prev = id;

@@ -6,6 +6,7 @@ use super::knote::{KnoteId, State, Sticky, NIL};
 use super::watches::{Member, MemberId, Role, WatchId};
 use super::Queue;
 use crate::errno::{Errno, Result};
+use crate::event::NOTE_RENAME;
 use crate::filter::vnode;
 use crate::platform::{self, FileState, Watched, Whose};
 
@@ -57,9 +58,10 @@ impl Queue<'_> {
         let Member { knote, watch, .. } = *self.contents.watches.member(m);
         let wish = self.contents.knotes[knote].fflags;
         let place = *self.contents.watches.watch(watch);
-        if place.name.is_none() && vnode::needs_name(wish, place.wd < 0) {
+        let named = place.memory || self.contents.watches.member(m).name.is_some();
+        if !named && vnode::needs_name(wish, place.wd < 0) {
             let fd = self.contents.knotes[knote].fd();
-            self.contents.watches.watch(watch).name = platform::file_name(fd);
+            self.contents.watches.member(m).name = platform::file_name(fd);
         }
         let Some(seen) = place.seen.filter(|seen| seen.is_directory()) else { return };
         let wanted = wish & vnode::GONE != 0 && seen.links != 0 && place.wd >= 0;
@@ -91,9 +93,7 @@ impl Queue<'_> {
 
     /// The file was moved: its name, and its parent, are others.
     pub fn follow(&mut self, watch: WatchId) {
-        if self.contents.watches.watch(watch).name.is_some() {
-            self.note_name(watch);
-        }
+        self.note_names(watch);
         let mut m = self.contents.watches.watch(watch).first;
         while m != NIL {
             if self.contents.watches.member(m).role == Role::Vnode && self.contents.watches.member(m).other != NIL {
@@ -103,17 +103,23 @@ impl Queue<'_> {
         }
     }
 
-    /// Remembers what the file is called now.
-    pub fn note_name(&mut self, watch: WatchId) {
-        let Some(seen) = self.contents.watches.watch(watch).seen else { return };
+    /// Remembers what the file is called now, where that is of interest. True: it was called something else.
+    pub fn note_names(&mut self, watch: WatchId) -> bool {
+        let Some(seen) = self.contents.watches.watch(watch).seen else { return false };
+        let mut renamed = false;
         let mut members = self.contents.watches.members(watch);
-        while let Some((_, member)) = members.next(&self.contents.watches) {
+        while let Some((m, member)) = members.next(&self.contents.watches) {
+            let Some(before) = member.name else { continue };
             let fd = self.contents.knotes[member.knote].fd();
-            if member.role == Role::Vnode && platform::identity(fd) == Some(seen.identity) {
-                self.contents.watches.watch(watch).name = platform::file_name(fd);
-                return;
+            if platform::identity(fd) != Some(seen.identity) {
+                continue;
+            }
+            if let Some(now) = platform::file_name(fd) {
+                renamed |= now.is_other(&before);
+                self.contents.watches.member(m).name = Some(now);
             }
         }
+        renamed
     }
 
     pub fn unwatch_vnode(&mut self, id: KnoteId) {
@@ -136,7 +142,7 @@ impl Queue<'_> {
         if place.memory {
             vnode::check_memory(wish)?;
         } else if place.wd < 0 {
-            let named = place.name.is_some() || platform::file_name(fd).is_some();
+            let named = self.is_named(m);
             vnode::check_unwatched(wish, named, Errno::ENOTSUP).map_err(|_| self.why_unwatched(fd))?;
         }
         self.drain_files();
@@ -151,11 +157,17 @@ impl Queue<'_> {
                 // Closed meanwhile.
                 return Err(errno);
             }
-            vnode::check_unwatched(wish, place.name.is_some() || platform::file_name(fd).is_some(), errno)?;
+            vnode::check_unwatched(wish, self.is_named(m), errno)?;
             self.cannot_widen(m);
         }
         self.settle_wish(m);
         Ok(())
+    }
+
+    /// Does the system tell what a member's file is called?
+    fn is_named(&mut self, m: MemberId) -> bool {
+        let Member { knote, name, .. } = *self.contents.watches.member(m);
+        name.is_some() || platform::file_name(self.contents.knotes[knote].fd()).is_some()
     }
 
     /// What the system has against a watch on the file. (If nothing any more, the knote has to be made anew.)
@@ -187,16 +199,15 @@ impl Queue<'_> {
             }
             return self.compare(watch, false);
         }
-        let pair = self.pair(m);
-        for &m in &pair {
+        for m in self.pair(m) {
             self.contents.watches.member(m).muted = Watched::empty();
         }
-        let wide = pair.into_iter().all(|m| self.is_wide(m));
-        if wide && !knote.is(State::TICK) {
-            // 5.1: what happened since adds to what is pending from an earlier collection.
-            if knote.is(State::ACTIVE) && self.contents.watches.turn != self.contents.turn {
-                self.drain_files();
-            }
+        // 5.1: what happened since adds to what is pending from an earlier collection.
+        if knote.is(State::ACTIVE) && self.contents.watches.turn != self.contents.turn && self.is_wide_pair(m) {
+            self.drain_files();
+        }
+        // Asked after that: a directory that has moved leaves its old parent's watch, which is narrowed then.
+        if !knote.is(State::TICK) && self.is_wide_pair(m) {
             return;
         }
         // What is about to be taken back has to be told again.
@@ -206,6 +217,10 @@ impl Queue<'_> {
         // Somebody may have left a watch meanwhile, or the directory have moved to another parent.
         self.widen_pair(m, all);
         self.examine(watch);
+        if self.pending_notes(id) & NOTE_RENAME != 0 {
+            // While that was pending nobody told of more.
+            self.note_names(watch);
+        }
     }
 
     /// The member on the file, and the one on its parent; the same twice where there is none.
@@ -214,6 +229,10 @@ impl Queue<'_> {
             NIL => [m, m],
             parent => [m, parent],
         }
+    }
+
+    fn is_wide_pair(&mut self, m: MemberId) -> bool {
+        self.pair(m).into_iter().all(|m| self.is_wide(m))
     }
 
     fn widen_pair(&mut self, m: MemberId, all: bool) {

@@ -35,7 +35,7 @@ use posix as system;
 
 pub use system::connector::{Hearing, News, MOST_NAMED};
 pub use system::files::{
-    directory_state, file_name, file_state, interval, set_interval, vnode, FileEvent, FileState, Watched, Whose,
+    directory_state, file_name, file_state, interval, set_interval, vnode, FileEvent, FileName, FileState, Watched, Whose,
     TELLS_NAMES,
 };
 pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status};

@@ -6,7 +6,7 @@
 use super::sys::{self, check, FdPath};
 use crate::errno::{Errno, Result};
 use crate::platform::unix::file_state::state_of;
-pub use crate::platform::unix::file_state::{file_state, FileState};
+pub use crate::platform::unix::file_state::{file_state, FileName, FileState};
 use bitflags::bitflags;
 use core::mem::MaybeUninit;
 use libc::c_int;
@@ -186,15 +186,33 @@ fn is_memory(fd: c_int) -> bool {
     }
 }
 
-/// What a file is called, hashed; `None` where /proc does not tell. A removed file keeps the name it had.
-pub fn file_name(fd: c_int) -> Option<u32> {
+/// What a file is called; `None` where /proc does not tell. A removed file keeps the name it had.
+pub fn file_name(fd: c_int) -> Option<FileName> {
     let mut buffer = [0; 4096];
-    let name = sys::read_link(fd, &mut buffer).ok()?;
-    let name = name.strip_suffix(b" (deleted)").unwrap_or(name);
+    let length = sys::read_link(fd, &mut buffer[..4095]).ok()?.len();
+    let path = buffer.get(..length)?;
+    let removed = path.ends_with(b" (deleted)");
+    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
+    let end = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    let (directory, base) = path.split_at(end);
+    let (by_path, base) = (hash(directory), hash(base));
+    if removed || end == 0 {
+        return Some(FileName { base, directory: 0 });
+    }
+    *buffer.get_mut(end)? = 0;
+    let mut stat = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the path ends in the NUL that was just written; stat fills the buffer where it succeeds.
+    let found = unsafe {
+        (libc::stat(buffer.as_ptr().cast(), stat.as_mut_ptr()) == 0).then(|| state_of(&stat.assume_init()))
+    };
+    Some(FileName { base, directory: found.map_or(by_path, |directory| directory.identity) })
+}
+
+fn hash(name: &[u8]) -> u32 {
     let hash = name
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    Some((hash ^ (hash >> 32)) as u32)
+    ((hash ^ (hash >> 32)) as u32).max(1)
 }
 
 /// Where there is /proc.

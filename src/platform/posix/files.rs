@@ -8,7 +8,7 @@ use bitflags::bitflags;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use libc::c_int;
 
-pub use crate::platform::unix::file_state::{file_state, FileState};
+pub use crate::platform::unix::file_state::{file_state, FileName, FileState};
 
 bitflags! {
     /// What a watch on a file would tell of.
@@ -64,7 +64,7 @@ fn is_pipe(stat: &libc::stat) -> bool {
 }
 
 /// What a file is called nobody tells.
-pub fn file_name(_: c_int) -> Option<u32> {
+pub fn file_name(_: c_int) -> Option<FileName> {
     None
 }
 

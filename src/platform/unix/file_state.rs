@@ -21,6 +21,21 @@ pub struct FileState {
     pub recent: bool,
 }
 
+/// What a file is called, and in which directory, hashed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileName {
+    pub base: u32,
+    /// 0: not known. Not its path: that changes when a directory above is renamed.
+    pub directory: u32,
+}
+
+impl FileName {
+    pub fn is_other(&self, before: &FileName) -> bool {
+        self.base != before.base
+            || (self.directory != before.directory && self.directory != 0 && before.directory != 0)
+    }
+}
+
 /// How long the clock that stamps files stands still, at most, in nanoseconds.
 const GRANULE: i64 = 10_000_000;
 
