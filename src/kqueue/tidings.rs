@@ -426,7 +426,8 @@ impl Queue<'_> {
                 }
             } else if self.watch_again(watch, m).is_err() {
                 self.contents.knotes[member.knote].state.insert(State::TICK);
-                self.look_out(member.knote);
+                // What is pending is to be reported now.
+                self.look_out_for_file(member.knote);
             }
         }
         self.file_grew(watch);

@@ -34,7 +34,7 @@ impl Queue<'_> {
             self.contents.knotes[id].state.insert(State::TICK);
         }
         self.settle_wish(m);
-        self.look_out_for_vnode(id);
+        self.look_out_for_file(id);
         Ok(())
     }
 
@@ -58,11 +58,9 @@ impl Queue<'_> {
         let Member { knote, watch, .. } = *self.contents.watches.member(m);
         let wish = self.contents.knotes[knote].fflags;
         let place = *self.contents.watches.watch(watch);
-        let named = place.memory || self.contents.watches.member(m).name.is_some();
-        if !named && vnode::needs_name(wish, place.wd < 0) {
-            let fd = self.contents.knotes[knote].fd();
-            self.contents.watches.member(m).name = platform::file_name(fd);
-        }
+        let needed = !place.memory && vnode::needs_name(wish, place.wd < 0);
+        let fd = self.contents.knotes[knote].fd();
+        self.contents.watches.member(m).name = if needed { platform::file_name(fd) } else { None };
         let Some(seen) = place.seen.filter(|seen| seen.is_directory()) else { return };
         let wanted = wish & vnode::GONE != 0 && seen.links != 0 && place.wd >= 0;
         if wanted != (self.contents.watches.member(m).other != NIL) {
@@ -115,7 +113,8 @@ impl Queue<'_> {
                 continue;
             }
             if let Some(now) = platform::file_name(fd) {
-                renamed |= now.is_other(&before);
+                // While that is pending nobody tells of more.
+                renamed |= member.pending & NOTE_RENAME == 0 && now.is_other(&before);
                 self.contents.watches.member(m).name = Some(now);
             }
         }
@@ -270,7 +269,7 @@ impl Queue<'_> {
     }
 
     /// Has the file looked at by the clock, where nobody tells of it.
-    fn look_out_for_vnode(&mut self, id: KnoteId) {
+    pub fn look_out_for_file(&mut self, id: KnoteId) {
         if self.contents.knotes[id].is(State::TICK) && !self.contents.knotes[id].is(State::ACTIVE) {
             self.look_out(id);
         }
