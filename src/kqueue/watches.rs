@@ -213,6 +213,24 @@ impl Watches {
 
     /// Takes a member out. The number of its watch where it was the last one, and the watch went along.
     pub fn part(&mut self, id: MemberId) -> Option<i32> {
+        let wd = self.leave(id);
+        self.member(id).knote = NIL;
+        self.members.remove(id);
+        wd
+    }
+
+    /// Makes a member of one watch a member of another one.
+    pub fn change(&mut self, id: MemberId, watch: WatchId) {
+        self.leave(id);
+        let next = core::mem::replace(&mut self.watch(watch).first, id);
+        if next != NIL {
+            self.member(next).prev = id;
+        }
+        let member = self.member(id);
+        (member.watch, member.next, member.prev) = (watch, next, NIL);
+    }
+
+    fn leave(&mut self, id: MemberId) -> Option<i32> {
         let Member { watch, next, prev, .. } = *self.member(id);
         match prev {
             NIL => self.watch(watch).first = next,
@@ -221,8 +239,6 @@ impl Watches {
         if next != NIL {
             self.member(next).prev = prev;
         }
-        self.member(id).knote = NIL;
-        self.members.remove(id);
         if self.watch(watch).first != NIL {
             return None;
         }
@@ -277,6 +293,21 @@ mod tests {
         assert!(members.next(&watches).is_none());
         assert_eq!(watches.part(second), Some(7));
         assert_eq!((watches.find(7), watches.from(0)), (None, None));
+    }
+
+    #[test]
+    fn a_member_can_change_to_another_watch() {
+        let mut watches = Watches::new();
+        watches.reserve().unwrap();
+        let old = watches.insert(1, Watched::MODIFIED);
+        let first = watches.join(old, 1, Role::Vnode);
+        watches.reserve().unwrap();
+        let new = watches.insert(2, Watched::MODIFIED);
+        let second = watches.join(new, 2, Role::Vnode);
+        watches.change(first, new);
+        assert_eq!((watches.find(1), watches.member(first).watch), (None, new));
+        assert_eq!(watches.part(second), None);
+        assert_eq!(watches.part(first), Some(2));
     }
 
     #[test]

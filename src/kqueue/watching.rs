@@ -225,12 +225,30 @@ impl Queue<'_> {
         let Member { knote, role, .. } = *self.contents.watches.member(m);
         let fd = self.contents.knotes[knote].fd();
         let wd = self.kernel.watch_file(self.slot, fd, whose(role), what, false)?;
-        if self.contents.watches.find(wd).is_some_and(|known| known != watch) {
-            // The descriptor is another file's, which has a watch.
-            return Err(Errno::EBADF);
+        if let Some(known) = self.contents.watches.find(wd).filter(|&known| known != watch) {
+            let node = self.contents.nodes.get(fd).map(|node| node.identity);
+            if node.is_none() || platform::identity(fd) != node {
+                // The descriptor is another file's, which has a watch.
+                return Err(Errno::EBADF);
+            }
+            // A younger knote's has been set on the file since this one ended.
+            return self.change_watch(m, known, what);
         }
         self.contents.watches.number(watch, wd);
         self.contents.watches.watch(watch).armed |= what;
+        Ok(())
+    }
+
+    /// Two watches are on one file: the member goes to the one that has a number, with all that is known by now.
+    fn change_watch(&mut self, m: MemberId, to: WatchId, what: Watched) -> Result<()> {
+        let from = self.contents.watches.member(m).watch;
+        self.compare(from, false);
+        self.examine(to);
+        let seen = self.contents.watches.watch(from).seen;
+        let place = self.contents.watches.watch(to);
+        place.armed |= what;
+        place.seen = place.seen.or(seen);
+        self.contents.watches.change(m, to);
         Ok(())
     }
 }
