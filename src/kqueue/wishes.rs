@@ -198,15 +198,17 @@ impl Queue<'_> {
             }
             return self.compare(watch, false);
         }
+        let mut muted = false;
         for m in self.pair(m) {
-            self.contents.watches.member(m).muted = Watched::empty();
+            muted |= !core::mem::replace(&mut self.contents.watches.member(m).muted, Watched::empty()).is_empty();
         }
         // 5.1: what happened since adds to what is pending from an earlier collection.
         if knote.is(State::ACTIVE) && self.contents.watches.turn != self.contents.turn && self.is_wide_pair(m) {
             self.drain_files();
         }
         // Asked after that: a directory that has moved leaves its old parent's watch, which is narrowed then.
-        if !knote.is(State::TICK) && self.is_wide_pair(m) {
+        // (And what was muted may have been missed, though somebody else has it told again.)
+        if !muted && !knote.is(State::TICK) && self.is_wide_pair(m) {
             return;
         }
         // What is about to be taken back has to be told again.
