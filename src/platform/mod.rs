@@ -35,8 +35,8 @@ use posix as system;
 
 pub use system::connector::{Hearing, News, MOST_NAMED};
 pub use system::files::{
-    directory_state, file_name, file_state, interval, set_interval, vnode, FileEvent, FileName, FileState, Watched, Whose,
-    TELLS_NAMES,
+    directory_state, file_name, file_state, interval, set_interval, vnode, FileEvent, FileName, FileState, Watched,
+    Whose, TELLS_NAMES,
 };
 pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status};
 pub use system::poller::{Arm, Buffer, Clock, Event, Marker, Mask, Place, Poller, Source, CLOCKS, PLACES};

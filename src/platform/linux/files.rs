@@ -202,9 +202,8 @@ pub fn file_name(fd: c_int) -> Option<FileName> {
     *buffer.get_mut(end)? = 0;
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: the path ends in the NUL that was just written; stat fills the buffer where it succeeds.
-    let found = unsafe {
-        (libc::stat(buffer.as_ptr().cast(), stat.as_mut_ptr()) == 0).then(|| state_of(&stat.assume_init()))
-    };
+    let found =
+        unsafe { (libc::stat(buffer.as_ptr().cast(), stat.as_mut_ptr()) == 0).then(|| state_of(&stat.assume_init())) };
     Some(FileName { base, directory: found.map_or(by_path, |directory| directory.identity) })
 }
 

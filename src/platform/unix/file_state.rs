@@ -31,8 +31,7 @@ pub struct FileName {
 
 impl FileName {
     pub fn is_other(&self, before: &FileName) -> bool {
-        self.base != before.base
-            || (self.directory != before.directory && self.directory != 0 && before.directory != 0)
+        self.base != before.base || (self.directory != before.directory && self.directory != 0 && before.directory != 0)
     }
 }
 
