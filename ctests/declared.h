@@ -106,6 +106,9 @@ DECLARED("posix", "write_eof.unix_seqpacket_earlier_own_shutdown_is_eof", NO_SHU
 DECLARED("posix", "write_eof.unix_seqpacket_own_shutdown_is_eof", NO_SHUTDOWN)
 
 #define NO_WATCH "nobody tells of files: they are compared with how they stood, now and then (5.2, 5.3)"
+DECLARED("posix", "vnode_batches.last_name_goes_and_a_knote_is_added", NO_WATCH)
+DECLARED("posix", "vnode_batches.made_and_moved_away", NO_WATCH)
+DECLARED("posix", "vnode_batches.moved_away_beside_a_disabled_knote", NO_WATCH)
 DECLARED("posix", "vnode_directories.exchanging_subdirectories", NO_WATCH)
 DECLARED("posix", "vnode_directories.making_and_removing_a_subdirectory", NO_WATCH)
 DECLARED("posix", "vnode_directories.moved_entries_extend", NO_WATCH)
