@@ -390,6 +390,24 @@ TEST(memfd_grows, "3.6")
     join(&thread);
     EXPECT_EVENT(waiter.ev, fd, EVFILT_READ, EV_ADD, 0, 5, 0xfeed);
 }
+
+/* 3.6 2.9 The same with EV_CLEAR, not all of it read. */
+TEST(memfd_grows_after_it_was_reported, "3.6 2.9")
+{
+    struct waiter waiter = {.kq = queue()};
+    struct thread thread;
+    int fd = OK(memfd_create("memory", MFD_CLOEXEC));
+    CHECK_EQ(pwrite(fd, "12345", 5, 0), 5);
+    change(waiter.kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, 0xfeed);
+    EXPECT_NEXT(waiter.kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 5, 0xfeed);
+    nothing(waiter.kq);
+    start(&thread, wait_one, &waiter);
+    until_asleep(&thread);
+    CHECK_EQ(pwrite(fd, "6789", 4, 5), 4);
+    join(&thread);
+    EXPECT_EVENT(waiter.ev, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 9, 0xfeed);
+    nothing(waiter.kq);
+}
 #endif
 
 /* 3.6 4.3 READ at the end of a file beside WRITE, which is always ready. */

@@ -164,8 +164,12 @@ pub fn reported(queue: &mut Queue, id: KnoteId) {
             queue.watch_growth(id);
             queue.drain_files();
             let fd = queue.knote(id).fd();
-            if queue.knote(id).aux == NIL {
-                queue.knote(id).data = platform::file(fd).map_or(0, |file| file.stamp);
+            let now = platform::file(fd);
+            // Of what is written to a memfd nobody tells, watched or not.
+            if queue.knote(id).aux == NIL || now.as_ref().is_some_and(|file| file.nameless) {
+                let knote = queue.knote(id);
+                knote.state.insert(State::TICK);
+                knote.data = now.map_or(0, |file| file.stamp);
             }
             queue.look_out(id);
         }
@@ -177,7 +181,7 @@ pub fn reported(queue: &mut Queue, id: KnoteId) {
 pub fn look_again(queue: &mut Queue, id: KnoteId) {
     let knote = *queue.knote(id);
     let written = || platform::file(knote.fd()).is_some_and(|file| file.stamp != knote.data);
-    if knote.filter == Filter::Read && knote.is(State::TICK) && knote.aux == NIL && written() {
+    if knote.filter == Filter::Read && knote.is(State::TICK) && knote.is(State::TOLD) && written() {
         queue.knote(id).state.remove(State::TOLD);
     }
 }
