@@ -6,13 +6,13 @@
 //!
 //! Watches and their sharing are `kqueue::watching`'s; here is what an event means to a knote.
 
-use super::Report;
+use super::{io, Report};
 use crate::errno::{Errno, Result};
 use crate::event::*;
 use crate::kqueue::knote::{KnoteId, State};
 use crate::kqueue::Queue;
-use crate::platform::descriptors::{self, Owner};
-use crate::platform::{self, front, sys, FileState, Watched};
+use crate::platform::descriptors;
+use crate::platform::{self, sys, FileState, Watched};
 
 const NOTES: u32 = COMPARED | NOTE_REVOKE | OBSERVED;
 /// What comparing a file with how it stood tells.
@@ -35,14 +35,9 @@ const SHRANK: u32 = NOTE_WRITE | NOTE_TRUNCATE;
 pub const GONE: u32 = NOTE_DELETE | NOTE_LINK;
 
 pub fn check(change: &kevent) -> Result<()> {
-    let fd = descriptors::number(change.ident)?;
-    match descriptors::owner(fd) {
-        Owner::Queue { .. } | Owner::Duplicate { .. } => return Err(Errno::EINVAL),
-        // As far as the program goes, that number is not open.
-        owner if owner.is_helper() && front::is_in_front() => return Err(Errno::EBADF),
-        _ => {}
-    }
-    check_notes(change.fflags).map_err(|errno| if sys::is_open(fd) { errno } else { Errno::EBADF })
+    io::check_descriptor(change)?;
+    let open = || descriptors::number(change.ident).is_ok_and(sys::is_open);
+    check_notes(change.fflags).map_err(|errno| if open() { errno } else { Errno::EBADF })
 }
 
 pub fn check_touch(change: &kevent, flags: u16) -> Result<()> {

@@ -63,10 +63,6 @@ fn arm_of(knote: &Knote) -> Arm {
         }
 }
 
-fn is_level_item(armed: Arm) -> bool {
-    !armed.intersects(Arm::EDGE | Arm::ONCE)
-}
-
 pub fn place_of(knote: &Knote) -> Place {
     Place(((knote.state & State::PLACE).bits() >> State::PLACE.bits().trailing_zeros()) as u8)
 }
@@ -339,7 +335,7 @@ impl Queue<'_> {
                 .contents
                 .nodes
                 .get(fd)
-                .is_some_and(|node| node.armed(place).contains(wanted) && is_level_item(node.armed(place)))
+                .is_some_and(|node| node.armed(place).contains(wanted) && node.armed(place).is_level())
     }
 
     /// Decides which epoll the mover's item is in: it stays where it is, or goes to the first place where it can

@@ -407,9 +407,7 @@ impl Queue<'_> {
     /// What the kernel says of one item becomes events of its knotes. False: they have been reported already.
     #[inline]
     fn process(&mut self, place: Place, fd: i32, epoch: u32, mask: Mask, out: &mut impl Eventlist) -> bool {
-        if self.contents.nodes.get(fd).is_some() {
-            self.refresh(fd);
-        }
+        self.refresh(fd);
         // An event from before the number became another's.
         let Some(node) = self.contents.nodes.get(fd).filter(|node| node.epoch == epoch).copied() else {
             self.contents.staleness.met(place);
@@ -417,7 +415,7 @@ impl Queue<'_> {
         };
         self.fired_once(fd, place);
         // What is not level does not come again by itself.
-        let mut news = !is_level(node.armed(place));
+        let mut news = !node.armed(place).is_level();
         let mut came_to_nothing = [NIL; POLLED_LANES];
         for (lane, id) in node.knotes.into_iter().take(POLLED_LANES).enumerate() {
             if id == NIL || !concerns(mask, lane) || place_of(&self.contents.knotes[id]) != place {
@@ -431,7 +429,7 @@ impl Queue<'_> {
             let told = self.is_told(&knote, out);
             if told || out.room() == 0 {
                 // Kept for the next collection; the kernel itself only keeps what is level.
-                if !told || !is_level(node.armed(place)) {
+                if !told || !node.armed(place).is_level() {
                     self.activate(id);
                 }
                 continue;
@@ -606,9 +604,4 @@ fn concerns(mask: Mask, lane: usize) -> bool {
     } else {
         mask.concerns_writing()
     }
-}
-
-/// Will the kernel report the item again as long as it is ready?
-fn is_level(armed: Arm) -> bool {
-    armed.intersects(Arm::IN | Arm::OUT | Arm::PRI) && !armed.intersects(Arm::EDGE | Arm::ONCE)
 }

@@ -3,7 +3,8 @@
 //! Watches are set through `/proc/self/fd/N`, which leads to the inode whatever it is called by now, and opens
 //! nothing: closing a file would drop the process's fcntl locks on it.
 
-use super::sys::{self, check, FdPath};
+use super::procfs::Path;
+use super::sys::{self, check};
 use crate::errno::{Errno, Result};
 use crate::platform::unix::file_state::state_of;
 pub use crate::platform::unix::file_state::{file_state, FileName, FileState};
@@ -68,12 +69,12 @@ pub fn inotify() -> Result<c_int> {
 /// the place of what it was, if `exactly`.
 pub fn watch(inotify: c_int, fd: c_int, whose: Whose, what: Watched, exactly: bool) -> Result<c_int> {
     let (path, flags) = match whose {
-        Whose::Own => (FdPath::of(fd), 0),
-        Whose::Parent => (FdPath::of(fd).parent(), libc::IN_ONLYDIR),
+        Whose::Own => (Path::of_descriptor(fd), 0),
+        Whose::Parent => (Path::of_descriptor(fd).with(b"/.."), libc::IN_ONLYDIR),
     };
     let add = if exactly { 0 } else { libc::IN_MASK_ADD };
     // SAFETY: the path ends in a NUL.
-    check(unsafe { libc::inotify_add_watch(inotify, path.as_ptr(), what.bits() | NOTHING | flags | add) })
+    check(unsafe { libc::inotify_add_watch(inotify, path.as_c_str().as_ptr(), what.bits() | NOTHING | flags | add) })
 }
 
 pub fn unwatch(inotify: c_int, watch: c_int) {

@@ -39,7 +39,7 @@ pub fn open(path: &CStr) -> Result<c_int> {
     if fd == -1 {
         return Err(last_errno());
     }
-    sys::move_up(fd, super::poller::Poller::least_helper())
+    sys::move_up(fd, sys::least_helper())
 }
 
 /// Writes once. Where that fails nothing happens: the signals that the system raises for it are not the program's.

@@ -15,28 +15,14 @@ use super::files::{self, FileEvent, Watched, Whose};
 use super::{births, sys};
 use crate::errno::{Errno, Result};
 use crate::platform::{descriptors, front};
-use bitflags::bitflags;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::*};
 use libc::{
-    epoll_event, EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EPOLL_CTL_ADD,
-    EPOLL_CTL_DEL, EPOLL_CTL_MOD,
+    epoll_event, EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EPOLL_CTL_ADD, EPOLL_CTL_DEL,
+    EPOLL_CTL_MOD,
 };
 
-bitflags! {
-    /// What an item is armed for. `PRESENT` alone: it is in the epoll and silent.
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    pub struct Arm: u8 {
-        const IN = 1;
-        const OUT = 2;
-        const EDGE = 4;
-        const ONCE = 8;
-        const PRESENT = 16;
-        const PRI = 32;
-        /// It came to nothing before; to the kernel that is all the same.
-        const QUIET = 64;
-    }
-}
+pub use crate::platform::unix::events::{Arm, Clock, Mask, Place, Source, CLOCKS, PLACES};
 
 impl Arm {
     pub(super) fn events(self) -> u32 {
@@ -61,45 +47,10 @@ impl Arm {
     }
 }
 
-/// Which epoll an item is in: the queue's own, or one of those nested in it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place(pub u8);
-
-/// As many as a descriptor has knotes.
-pub const PLACES: usize = 4;
-
 impl Place {
-    pub const MAIN: Place = Place(0);
-
-    pub fn all() -> impl Iterator<Item = Place> {
-        (0..PLACES as u8).map(Place)
-    }
-
-    /// Which of the nested ones.
+    /// Which of the nested epolls; none: the queue's own.
     pub(super) fn side(self) -> Option<usize> {
         usize::from(self.0).checked_sub(1)
-    }
-}
-
-/// Whose time a timer follows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Clock {
-    Monotonic = 0,
-    Wall = 1,
-}
-
-pub const CLOCKS: [Clock; 2] = [Clock::Monotonic, Clock::Wall];
-
-impl Clock {
-    fn id(self) -> libc::c_int {
-        match self {
-            Clock::Monotonic => libc::CLOCK_MONOTONIC,
-            Clock::Wall => libc::CLOCK_REALTIME,
-        }
-    }
-
-    pub fn now(self) -> u64 {
-        sys::now(self.id())
     }
 }
 
@@ -117,59 +68,6 @@ pub(super) const PROCESS: u32 = TAG | 12;
 
 /// In the epoll, and reports nothing.
 pub(super) const SILENT: i32 = EPOLLET;
-
-/// What an event of the kernel's is about.
-pub enum Source {
-    Descriptor {
-        place: Place,
-        fd: i32,
-        epoch: u32,
-        mask: Mask,
-    },
-    Wake,
-    Side(Place),
-    Timer(Clock),
-    Files,
-    Signals,
-    /// The process with this index has news.
-    Process(u32),
-    /// Processes forked, executed, exited.
-    Connector,
-    Tombstone,
-}
-
-/// The events of one item, as epoll and poll name them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mask(pub u32);
-
-impl Mask {
-    pub const IN: u32 = EPOLLIN as u32;
-    pub const OUT: u32 = EPOLLOUT as u32;
-    pub const RDHUP: u32 = EPOLLRDHUP as u32;
-    pub const HUP: u32 = EPOLLHUP as u32;
-    pub const PRI: u32 = EPOLLPRI as u32;
-    pub const ERR: u32 = EPOLLERR as u32;
-
-    #[inline]
-    pub fn has(self, bits: u32) -> bool {
-        self.0 & bits != 0
-    }
-
-    #[inline]
-    pub fn concerns_reading(self) -> bool {
-        self.has(Mask::IN | Mask::RDHUP | Mask::HUP | Mask::ERR)
-    }
-
-    #[inline]
-    pub fn concerns_exceptions(self) -> bool {
-        self.has(Mask::PRI | Mask::HUP | Mask::ERR)
-    }
-
-    #[inline]
-    pub fn concerns_writing(self) -> bool {
-        self.has(Mask::OUT | Mask::HUP | Mask::ERR)
-    }
-}
 
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -233,11 +131,6 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// Helpers keep away from the lowest numbers, which programs count on; 512 leaves select() its half.
-    pub(super) fn least_helper() -> i32 {
-        (sys::descriptor_limit() / 2).min(512) as i32
-    }
-
     pub const fn new() -> Poller {
         Poller {
             epoll: AtomicI32::new(-1),
@@ -300,7 +193,7 @@ impl Poller {
         key: u64,
         make: impl FnOnce() -> Result<i32>,
     ) -> Result<i32> {
-        let fd = births::birth(place, || sys::move_up(make()?, Poller::least_helper()))?;
+        let fd = births::birth(place, || sys::move_up(make()?, sys::least_helper()))?;
         self.is_new(fd, Some(place));
         match sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, fd, events as u32, key) {
             Ok(()) => {
@@ -701,7 +594,7 @@ impl Poller {
     pub fn move_helper(&self, slot: u32, fd: i32) -> Result<()> {
         for (place, events, key) in self.helpers() {
             if place.load(SeqCst) == fd {
-                let moved = births::birth(place, || sys::duplicate_up(fd, Poller::least_helper()))?;
+                let moved = births::birth(place, || sys::duplicate_up(fd, sys::least_helper()))?;
                 if let Err(errno) = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, moved, events as u32, key) {
                     place.store(fd, SeqCst);
                     sys::close_raw(moved);

@@ -77,12 +77,12 @@ impl Poller {
             Err(Errno(libc::EPERM)) => Err(Errno(libc::ENOSYS)),
             other => other,
         };
-        self.add_process(slot, index, || sys::move_up(open()?, Poller::least_helper()))
+        self.add_process(slot, index, || sys::move_up(open()?, sys::least_helper()))
     }
 
     /// The same for the process behind a pidfd of the program's.
     pub fn watch_process_of(&self, slot: u32, index: u32, pidfd: i32) -> Result<i32> {
-        self.add_process(slot, index, || sys::duplicate_up(pidfd, Poller::least_helper()))
+        self.add_process(slot, index, || sys::duplicate_up(pidfd, sys::least_helper()))
     }
 
     fn add_process(&self, slot: u32, index: u32, make: impl FnOnce() -> Result<i32>) -> Result<i32> {
@@ -139,7 +139,7 @@ impl Poller {
     pub fn move_process(&self, slot: u32, index: u32, pidfd: i32) -> Result<()> {
         let epoll = self.descriptor();
         let moved = births::birth_and_record(
-            || sys::duplicate_up(pidfd, Poller::least_helper()),
+            || sys::duplicate_up(pidfd, sys::least_helper()),
             |fd| {
                 descriptors::note_process(fd, slot, index)?;
                 self.last_process.fetch_max(fd, SeqCst);

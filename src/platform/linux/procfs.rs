@@ -5,19 +5,24 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use libc::c_int;
 
-/// A path in /proc that ends in a NUL.
-struct Path {
+/// A path in /proc that ends in a NUL, without an allocation.
+pub(super) struct Path {
     bytes: [u8; 64],
     len: usize,
 }
 
 impl Path {
+    /// `/proc/self/fd/N`
+    pub(super) fn of_descriptor(fd: c_int) -> Path {
+        Path { bytes: [0; 64], len: 0 }.with(b"/proc/self/fd/").with_number(fd)
+    }
+
     /// `/proc/PID/`; the numbers and names that follow leave room for the NUL.
     fn of_process(pid: c_int) -> Path {
         Path { bytes: [0; 64], len: 0 }.with(b"/proc/").with_number(pid).with(b"/")
     }
 
-    fn with(mut self, part: &[u8]) -> Path {
+    pub(super) fn with(mut self, part: &[u8]) -> Path {
         for &byte in part {
             if self.len + 1 < self.bytes.len() {
                 self.bytes[self.len] = byte;
@@ -38,7 +43,7 @@ impl Path {
         self.with(&digits[first..])
     }
 
-    fn as_c_str(&self) -> &CStr {
+    pub(super) fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")
     }
 }

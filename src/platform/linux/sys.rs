@@ -3,6 +3,7 @@
 //!
 //! Calls go through libc's symbols, so that the sanitizers of the user's program see them.
 
+use super::procfs::Path;
 use crate::errno::{Errno, Result};
 use crate::platform::unix;
 use core::mem::MaybeUninit;
@@ -149,44 +150,11 @@ pub fn pipe_size(fd: c_int) -> Result<i64> {
     check(unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) }).map(i64::from)
 }
 
-/// `/proc/self/fd/N`, without an allocation; ends in a NUL.
-pub(super) struct FdPath {
-    path: [u8; 28],
-    length: usize,
-}
-
-impl FdPath {
-    pub(super) fn of(fd: c_int) -> FdPath {
-        let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-        let mut digits = [0u8; 10];
-        let (mut rest, mut first) = (fd.max(0), digits.len());
-        while rest > 0 || first == digits.len() {
-            first -= 1;
-            digits[first] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        let length = 14 + digits.len() - first;
-        path[14..length].copy_from_slice(&digits[first..]);
-        FdPath { path, length }
-    }
-
-    /// `/proc/self/fd/N/..`
-    pub(super) fn parent(mut self) -> FdPath {
-        self.path[self.length..self.length + 3].copy_from_slice(b"/..");
-        self.length += 3;
-        self
-    }
-
-    pub(super) fn as_ptr(&self) -> *const libc::c_char {
-        self.path.as_ptr().cast()
-    }
-}
-
 /// What /proc calls the file under `fd`, as far as it fits.
 pub(super) fn read_link(fd: c_int, buffer: &mut [u8]) -> Result<&[u8]> {
-    let path = FdPath::of(fd);
-    // SAFETY: the path ends in a NUL: at most 13 of its last 14 bytes are used. The buffer's length is given.
-    let n = unsafe { libc::readlink(path.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    let path = Path::of_descriptor(fd);
+    // SAFETY: the path ends in a NUL; the buffer's length is given.
+    let n = unsafe { libc::readlink(path.as_c_str().as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
     match usize::try_from(n) {
         Ok(n) => buffer.get(..n).ok_or(Errno::EINVAL),
         Err(_) => Err(last_errno()),
@@ -211,22 +179,17 @@ pub fn is_epoll(fd: c_int, other: c_int) -> bool {
     epoll_ctl(fd, libc::EPOLL_CTL_MOD, other, 0, 0) == Err(Errno::ENOENT)
 }
 
-/// kcmp(2), of two things of this process; `None`: refused, by a sandbox or an old kernel.
-fn compare(kind: c_int, one: c_int, other: usize) -> Option<Result<bool>> {
-    let pid = getpid();
-    // SAFETY: `other` is a number, or the address of what the kind wants, which lives through the call.
-    let order = unsafe { libc::syscall(libc::SYS_kcmp, pid, pid, kind, one, other) };
-    match last_errno() {
-        _ if order >= 0 => Some(Ok(order == 0)),
-        errno @ (Errno::ENOENT | Errno::EBADF) => Some(Err(errno)),
-        _ => None,
-    }
-}
-
-/// Are two numbers one open file? `None`: it cannot be asked.
+/// Are two numbers one open file? `None`: it cannot be asked, for a sandbox or an old kernel.
 pub fn is_same_file(one: c_int, other: c_int) -> Option<bool> {
     const KCMP_FILE: c_int = 0;
-    compare(KCMP_FILE, one, other as usize).map(|same| same == Ok(true))
+    let pid = getpid();
+    // SAFETY: no pointers.
+    let order = unsafe { libc::syscall(libc::SYS_kcmp, pid, pid, KCMP_FILE, one, other) };
+    match last_errno() {
+        _ if order >= 0 => Some(order == 0),
+        Errno::ENOENT | Errno::EBADF => Some(false),
+        _ => None,
+    }
 }
 
 /// The first two numbers of the kernel's release.

@@ -23,111 +23,16 @@ use crate::platform::front;
 use crate::platform::lock::{self, Guard, Mutex};
 use crate::platform::unix::file_state::identity;
 use crate::registry;
-use bitflags::bitflags;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicU8, Ordering::*};
-use libc::{POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP};
+use libc::{POLLIN, POLLOUT, POLLPRI, POLLRDHUP};
 
-bitflags! {
-    /// What an item is armed for. `PRESENT` alone: it is in the table and silent.
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    pub struct Arm: u8 {
-        const IN = 1;
-        const OUT = 2;
-        const EDGE = 4;
-        const ONCE = 8;
-        const PRESENT = 16;
-        const PRI = 32;
-        /// It came to nothing: only more than there was is news.
-        const QUIET = 64;
-    }
-}
+pub use crate::platform::unix::events::{Arm, Clock, Mask, Place, Source, CLOCKS, PLACES};
 
 impl Arm {
     pub(super) fn events(self) -> i16 {
         let ask = |arm, events| if self.contains(arm) { events } else { 0 };
         ask(Arm::IN, POLLIN | POLLRDHUP) | ask(Arm::OUT, POLLOUT) | ask(Arm::PRI, POLLPRI)
-    }
-}
-
-/// Which of a descriptor's items: they know nothing of one another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place(pub u8);
-
-/// As many as a descriptor has knotes.
-pub const PLACES: usize = 4;
-
-impl Place {
-    pub const MAIN: Place = Place(0);
-
-    pub fn all() -> impl Iterator<Item = Place> {
-        (0..PLACES as u8).map(Place)
-    }
-}
-
-/// Whose time a timer follows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Clock {
-    Monotonic = 0,
-    Wall = 1,
-}
-
-pub const CLOCKS: [Clock; 2] = [Clock::Monotonic, Clock::Wall];
-
-impl Clock {
-    pub fn now(self) -> u64 {
-        sys::now(match self {
-            Clock::Monotonic => libc::CLOCK_MONOTONIC,
-            Clock::Wall => libc::CLOCK_REALTIME,
-        })
-    }
-}
-
-/// What an event is about; the kinds that only other systems have are never made.
-#[derive(Clone, Copy)]
-#[allow(dead_code)]
-pub enum Source {
-    Descriptor { place: Place, fd: i32, epoch: u32, mask: Mask },
-    Wake,
-    Side(Place),
-    Timer(Clock),
-    Files,
-    Signals,
-    Process(u32),
-    Connector,
-    Tombstone,
-}
-
-/// The events of one item, as poll names them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mask(pub u32);
-
-impl Mask {
-    pub const IN: u32 = POLLIN as u32;
-    pub const OUT: u32 = POLLOUT as u32;
-    pub const RDHUP: u32 = POLLRDHUP as u32;
-    pub const HUP: u32 = POLLHUP as u32;
-    pub const PRI: u32 = POLLPRI as u32;
-    pub const ERR: u32 = POLLERR as u32;
-
-    #[inline]
-    pub fn has(self, bits: u32) -> bool {
-        self.0 & bits != 0
-    }
-
-    #[inline]
-    pub fn concerns_reading(self) -> bool {
-        self.has(Mask::IN | Mask::RDHUP | Mask::HUP | Mask::ERR)
-    }
-
-    #[inline]
-    pub fn concerns_exceptions(self) -> bool {
-        self.has(Mask::PRI | Mask::HUP | Mask::ERR)
-    }
-
-    #[inline]
-    pub fn concerns_writing(self) -> bool {
-        self.has(Mask::OUT | Mask::HUP | Mask::ERR)
     }
 }
 
@@ -230,11 +135,6 @@ impl Drop for Asleep<'_> {
 }
 
 impl Poller {
-    /// Helpers keep away from the lowest numbers, which programs count on; 512 leaves select() its half.
-    pub(super) fn least_helper() -> i32 {
-        (sys::descriptor_limit() / 2).min(512) as i32
-    }
-
     pub const fn new() -> Poller {
         Poller {
             reader: AtomicI32::new(-1),
@@ -267,7 +167,7 @@ impl Poller {
     fn make_pipe(&self) -> Result<i32> {
         let made = births::birth(&self.reader, || {
             let (reader, writer) = sys::pipe()?;
-            let writer = sys::move_up(writer, Poller::least_helper()).inspect_err(|_| sys::close_raw(reader))?;
+            let writer = sys::move_up(writer, sys::least_helper()).inspect_err(|_| sys::close_raw(reader))?;
             self.writer.store(writer, SeqCst);
             Ok(reader)
         });
@@ -809,7 +709,7 @@ impl Poller {
     /// The program is about to put another file on the helper's number: it moves.
     pub fn move_helper(&self, slot: u32, fd: i32) -> Result<()> {
         if self.writer.load(SeqCst) == fd {
-            let moved = births::birth(&self.writer, || sys::duplicate_up(fd, Poller::least_helper()))?;
+            let moved = births::birth(&self.writer, || sys::duplicate_up(fd, sys::least_helper()))?;
             descriptors::note_helper(moved, slot);
             descriptors::disown(fd);
         }

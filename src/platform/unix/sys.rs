@@ -219,6 +219,12 @@ pub fn descriptor_limit() -> u64 {
     limit.rlim_cur
 }
 
+/// The least number of a descriptor of ours that the program does not know: it counts on the lowest ones, and 512
+/// leaves select() its half.
+pub fn least_helper() -> c_int {
+    (descriptor_limit() / 2).min(512) as c_int
+}
+
 /// Is the number an open descriptor?
 pub fn is_open(fd: c_int) -> bool {
     // SAFETY: no pointers.

@@ -3,7 +3,7 @@
 use super::action::{is_function, Action};
 use super::disposition::{program_form, watched_form};
 use super::exchange::exchange;
-use super::is_libcs;
+use super::queues::is_libcs;
 use super::watching::{is_watched, note_handled, settle_again};
 use crate::errno::{Errno, Result};
 use libc::c_int;
