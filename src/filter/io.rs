@@ -22,6 +22,7 @@ pub fn check(change: &kevent) -> Result<()> {
 }
 
 /// `EBADF` no descriptor; `EINVAL` a kqueue, but for EVFILT_READ.
+#[inline]
 pub fn check_descriptor(change: &kevent) -> Result<()> {
     let fd = descriptors::number(change.ident)?;
     match descriptors::owner(fd) {
@@ -57,12 +58,12 @@ pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Res
     if knote.is(State::DISABLED) {
         return Ok(());
     }
-    if is_unpollable(queue, id) {
-        queue.activate(id);
-        return Ok(());
-    }
     // What programs say on every turn costs no system call.
     if queue.is_armed(id) {
+        return Ok(());
+    }
+    if is_unpollable(queue, id) {
+        queue.activate(id);
         return Ok(());
     }
     queue.settle(id, true)

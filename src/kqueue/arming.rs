@@ -24,6 +24,7 @@ enum Mode {
     Once,
 }
 
+#[inline]
 fn mode(knote: &Knote) -> Mode {
     #[cfg(feature = "seeded-bugs")]
     if crate::seeded::is("edge-made-level") && knote.sticky == Sticky::CLEAR && !knote.is(State::DISABLED) {
@@ -69,6 +70,7 @@ pub fn place_of(knote: &Knote) -> Place {
 
 impl Queue<'_> {
     /// Drops what is known of `fd` if it has become another open file since.
+    #[inline]
     pub fn refresh(&mut self, fd: i32) {
         let Some(node) = self.contents.nodes.get(fd) else { return };
         let generation = node.generation;
@@ -100,10 +102,15 @@ impl Queue<'_> {
     }
 
     /// In verify mode a known number may be another file by now, and nobody told: asks.
+    #[inline]
     pub fn verify(&mut self, fd: i32) {
-        if front::is_in_front() {
-            return;
+        if !front::is_in_front() {
+            self.ask_after(fd);
         }
+    }
+
+    #[cold]
+    fn ask_after(&mut self, fd: i32) {
         if self.contents.nodes.get(fd).is_some_and(|node| node.identity != 0) {
             // The end of the old file may have been told; the new one may have its inode number.
             self.files_changed();
@@ -361,15 +368,6 @@ impl Queue<'_> {
             let bits = u16::from(place.0) << State::PLACE.bits().trailing_zeros();
             let state = &mut knotes[mover].state;
             *state = (*state - State::PLACE) | State::from_bits_retain(bits);
-        }
-    }
-
-    /// The item at `place` fired once and is silent now.
-    pub fn fired_once(&mut self, fd: i32, place: Place) {
-        if let Some(node) = self.contents.nodes.get(fd) {
-            if node.armed(place).contains(Arm::ONCE) {
-                node.set_armed(place, Arm::PRESENT);
-            }
         }
     }
 }

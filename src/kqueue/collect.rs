@@ -16,12 +16,12 @@ use super::change::Eventlist;
 use super::knote::{Knote, KnoteId, State, Sticky, NIL};
 use super::{Queue, TICK};
 use crate::errno::{guarded, Errno, Result};
-use crate::event::*;
 use crate::filter::Report;
 use crate::filter::{self, proc, Filter, POLLED_LANES};
+use crate::platform::descriptors::{self, Generation};
 use crate::platform::signals::{self, Sleep};
 use crate::platform::sys::{self, Cancellation};
-use crate::platform::{Arm, Buffer, Clock, Event, Mask, Place, Source, PLACES};
+use crate::platform::{self, Arm, Buffer, Clock, Event, Mask, Place, Source, PLACES};
 use crate::registry::Slot;
 
 /// How many events one call of the kernel's brings at most.
@@ -111,8 +111,7 @@ fn collect_by<const N: usize>(
         match events {
             Ok([]) if !look.kernel_first => {}
             Ok(events) => {
-                cancellation.hold();
-                let taken = guarded(|| collection.take_in(events, room, sleep, out))?;
+                let taken = guarded(|| collection.take_in(events, room, sleep, out, cancellation))?;
                 if taken.stuck {
                     sys::nap(STUCK);
                 }
@@ -210,12 +209,25 @@ impl Collection {
         Ok(look)
     }
 
-    fn take_in(&mut self, events: &[Event], room: usize, sleep: &Sleep, out: &mut impl Eventlist) -> Result<Taken> {
+    /// Cancellation is held back from the first event on that is not plain: to report those calls nothing that is a
+    /// cancellation point.
+    fn take_in(
+        &mut self,
+        events: &[Event],
+        room: usize,
+        sleep: &Sleep,
+        out: &mut impl Eventlist,
+        cancellation: &Cancellation,
+    ) -> Result<Taken> {
         let slot = self.slot;
         let mut contents = slot.lock()?;
         let mut queue = slot.queue(&mut contents);
         queue.take_turn(&mut self.turn);
-        let news = queue.process_all(slot, events, sleep, out, self.half);
+        let plain = queue.report_plain_events(events, out);
+        if plain < events.len() || queue.contents.has_ready() {
+            cancellation.hold();
+        }
+        let news = queue.process_all(slot, &events[plain..], sleep, out, self.half) || plain > 0;
         self.kept = queue.contents.departures.len().min(self.half);
         // What was armed anew reports once more. Behind a full batch there may be more; the kernel takes what is ready in
         // turns, so it has none when it begins to say again what it has told of in this collection.
@@ -334,7 +346,9 @@ impl Queue<'_> {
         }
         for event in events {
             match event.source() {
-                Source::Descriptor { place, fd, epoch, mask } => news |= self.process(place, fd, epoch, mask, out),
+                Source::Descriptor { place, fd, epoch, mask } => {
+                    news |= self.report_plainly(fd, epoch, mask, out) || self.process(place, fd, epoch, mask, out);
+                }
                 Source::Wake => {
                     news = true;
                     self.contents.woken = false;
@@ -404,32 +418,89 @@ impl Queue<'_> {
         any_news
     }
 
+    /// Reports the plain events that a batch begins with. How many those are.
+    fn report_plain_events(&mut self, events: &[Event], out: &mut impl Eventlist) -> usize {
+        // Nested epolls have their turn first, perhaps.
+        if self.kernel.has_sides() {
+            return 0;
+        }
+        let mut plain = |event: &Event| match event.source() {
+            Source::Descriptor { fd, epoch, mask, .. } => self.report_plainly(fd, epoch, mask, out),
+            _ => false,
+        };
+        events.iter().take_while(|event| plain(event)).count()
+    }
+
+    /// The event that there are most of, without the general way's questions: there is something to read, and one
+    /// knote wants to know, as long as there is (or each time more comes), whatever the amount. False: it is not that
+    /// event, and nothing has been done.
+    #[inline]
+    fn report_plainly(&mut self, fd: i32, epoch: u32, mask: Mask, out: &mut impl Eventlist) -> bool {
+        if cfg!(feature = "seeded-bugs") {
+            // They are on the general way.
+            return false;
+        }
+        let contents = &mut *self.contents;
+        let Some(node) = contents.nodes.get(fd) else { return false };
+        let alone = node.armed(Place::MAIN) - Arm::EDGE == Arm::PRESENT | Arm::IN;
+        if mask != Mask(Mask::IN) || node.epoch != epoch || !alone || !descriptors::trusted(fd, node.generation) {
+            return false;
+        }
+        let id = node.knotes[Filter::Read.lane()];
+        if id == NIL {
+            return false;
+        }
+        let knote = &mut contents.knotes[id];
+        let plain = knote.state.is_empty()
+            && knote.fflags == 0
+            && !knote.sticky.intersects(Sticky::ONESHOT | Sticky::DISPATCH)
+            && (contents.turn.wrapping_sub(knote.turn) as i32) > 0;
+        if !plain || out.room() == 0 {
+            return false;
+        }
+        let Some(bytes) = platform::bytes_to_read(fd) else { return false };
+        knote.turn = contents.turn;
+        out.push(knote.event(Report { data: bytes, ..Report::default() }));
+        true
+    }
+
     /// What the kernel says of one item becomes events of its knotes. False: they have been reported already.
     #[inline]
     fn process(&mut self, place: Place, fd: i32, epoch: u32, mask: Mask, out: &mut impl Eventlist) -> bool {
-        self.refresh(fd);
+        let known = self.contents.nodes.get(fd).map_or(Generation::NONE, |node| node.generation);
+        if !descriptors::trusted(fd, known) {
+            self.refresh(fd);
+        }
         // An event from before the number became another's.
-        let Some(node) = self.contents.nodes.get(fd).filter(|node| node.epoch == epoch).copied() else {
+        let Some(node) = self.contents.nodes.get(fd).filter(|node| node.epoch == epoch) else {
             self.contents.staleness.met(place);
             return false;
         };
-        self.fired_once(fd, place);
+        let (knotes, armed) = (node.knotes, node.armed(place));
+        if armed.contains(Arm::ONCE) {
+            // Silent now.
+            node.set_armed(place, Arm::PRESENT);
+        }
         // What is not level does not come again by itself.
-        let mut news = !node.armed(place).is_level();
+        let mut news = !armed.is_level();
         let mut came_to_nothing = [NIL; POLLED_LANES];
-        for (lane, id) in node.knotes.into_iter().take(POLLED_LANES).enumerate() {
-            if id == NIL || !concerns(mask, lane) || place_of(&self.contents.knotes[id]) != place {
+        for lane in 0..POLLED_LANES {
+            let id = knotes[lane];
+            if id == NIL || !concerns(mask, lane) {
                 continue;
             }
-            let knote = self.contents.knotes[id];
+            let knote = &self.contents.knotes[id];
+            if place_of(knote) != place {
+                continue;
+            }
             if knote.is(State::DISABLED | State::NEVER) {
                 came_to_nothing[lane] = id;
                 continue;
             }
-            let told = self.is_told(&knote, out);
+            let told = self.is_told(knote, out);
             if told || out.room() == 0 {
                 // Kept for the next collection; the kernel itself only keeps what is level.
-                if !told || !node.armed(place).is_level() {
+                if !told || !armed.is_level() {
                     self.activate(id);
                 }
                 continue;
@@ -559,15 +630,7 @@ impl Queue<'_> {
             knote.turn = turn;
         }
         let knote = *knote;
-        out.push(kevent {
-            ident: knote.ident,
-            filter: knote.filter.number(),
-            // 1.15
-            flags: EV_ADD | u16::from(knote.sticky.bits()) | report.flags,
-            fflags: report.fflags,
-            data: report.data as isize,
-            udata: knote.udata as *mut core::ffi::c_void,
-        });
+        out.push(knote.event(report));
         // 2.7
         if knote.sticky.contains(Sticky::ONESHOT) {
             self.delete(id);

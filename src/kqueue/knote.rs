@@ -4,8 +4,8 @@
 //! knote costs 48 bytes and no allocation of its own.
 
 use crate::errno::{Errno, Result};
-use crate::event;
-use crate::filter::Filter;
+use crate::event::{self, kevent};
+use crate::filter::{Filter, Report};
 use bitflags::bitflags;
 
 /// The index of a knote in its queue.
@@ -92,6 +92,20 @@ impl Knote {
         self.state.intersects(state)
     }
 
+    /// What a report of it tells the program.
+    #[inline]
+    pub fn event(&self, report: Report) -> kevent {
+        kevent {
+            ident: self.ident,
+            filter: self.filter.number(),
+            // 1.15
+            flags: event::EV_ADD | u16::from(self.sticky.bits()) | report.flags,
+            fflags: report.fflags,
+            data: report.data as isize,
+            udata: self.udata as *mut core::ffi::c_void,
+        }
+    }
+
     /// The descriptor of a knote of READ or WRITE, checked when it was attached.
     #[inline]
     pub fn fd(&self) -> i32 {
@@ -104,13 +118,16 @@ const CHUNK: usize = 1 << CHUNK_BITS;
 
 /// The knotes of one queue.
 pub struct Slab {
-    chunks: Vec<Vec<Knote>>,
+    #[allow(clippy::vec_box)] // to grow copies no knotes
+    chunks: Vec<Box<[Knote; CHUNK]>>,
+    /// Indices below have been given.
+    used: usize,
     free: KnoteId,
 }
 
 impl Slab {
     pub const fn new() -> Slab {
-        Slab { chunks: Vec::new(), free: NIL }
+        Slab { chunks: Vec::new(), used: 0, free: NIL }
     }
 
     /// `ENOMEM`.
@@ -121,16 +138,14 @@ impl Slab {
             self[id] = knote;
             return Ok(id);
         }
-        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+        if self.used == self.chunks.len() * CHUNK {
             self.chunks.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            let mut chunk = Vec::new();
-            chunk.try_reserve_exact(CHUNK).map_err(|_| Errno::ENOMEM)?;
-            self.chunks.push(chunk);
+            self.chunks.push(boxed(knote)?);
         }
-        let before = (self.chunks.len() - 1) * CHUNK;
-        let Some(chunk) = self.chunks.last_mut() else { return Err(Errno::ENOMEM) };
-        chunk.push(knote);
-        Ok((before + chunk.len() - 1) as KnoteId)
+        let id = self.used as KnoteId;
+        self.used += 1;
+        self[id] = knote;
+        Ok(id)
     }
 
     pub fn remove(&mut self, id: KnoteId) {
@@ -139,18 +154,26 @@ impl Slab {
     }
 }
 
+/// An array of copies, on the heap. `ENOMEM`.
+pub fn boxed<T: Copy, const N: usize>(value: T) -> Result<Box<[T; N]>> {
+    let mut elements = Vec::new();
+    elements.try_reserve_exact(N).map_err(|_| Errno::ENOMEM)?;
+    elements.resize(N, value);
+    elements.into_boxed_slice().try_into().map_err(|_| Errno::ENOMEM)
+}
+
 impl core::ops::Index<KnoteId> for Slab {
     type Output = Knote;
     #[inline]
     fn index(&self, id: KnoteId) -> &Knote {
-        &self.chunks[id as usize >> CHUNK_BITS][id as usize & (CHUNK - 1)]
+        &self.chunks[id as usize >> CHUNK_BITS][id as usize % CHUNK]
     }
 }
 
 impl core::ops::IndexMut<KnoteId> for Slab {
     #[inline]
     fn index_mut(&mut self, id: KnoteId) -> &mut Knote {
-        &mut self.chunks[id as usize >> CHUNK_BITS][id as usize & (CHUNK - 1)]
+        &mut self.chunks[id as usize >> CHUNK_BITS][id as usize % CHUNK]
     }
 }
 

@@ -137,6 +137,7 @@ impl Queue<'_> {
     }
 
     /// The knote of (ident, filter), if it is attached.
+    #[inline]
     pub fn find(&mut self, filter: Filter, ident: usize) -> Option<KnoteId> {
         if !filter.is_descriptor() {
             let knotes = &self.contents.knotes;
@@ -203,6 +204,9 @@ impl Queue<'_> {
     #[inline]
     pub fn deactivate(&mut self, id: KnoteId) {
         let contents = &mut *self.contents;
+        if !contents.knotes[id].is(State::READY | State::DEPARTING | State::LOOKOUT) {
+            return;
+        }
         contents.ready.remove(&mut contents.knotes, id);
         contents.departures.remove(&mut contents.knotes, id);
         contents.lookouts.remove(&mut contents.knotes, id);

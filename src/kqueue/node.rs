@@ -2,7 +2,7 @@
 //!
 //! A sparse array of pages, so that a descriptor's number does not matter: 19,999 costs what 5 does.
 
-use super::knote::{KnoteId, NIL};
+use super::knote::{boxed, KnoteId, NIL};
 use crate::errno::{Errno, Result};
 use crate::filter::LANES;
 use crate::platform::descriptors::Generation;
@@ -50,7 +50,7 @@ const PAGE_BITS: usize = 6;
 const PAGE: usize = 1 << PAGE_BITS;
 
 pub struct Nodes {
-    pages: Vec<Vec<Node>>,
+    pages: Vec<Option<Box<[Node; PAGE]>>>,
     /// How many descriptors have a node.
     pub len: usize,
 }
@@ -63,7 +63,7 @@ impl Nodes {
     #[inline]
     pub fn get(&mut self, fd: i32) -> Option<&mut Node> {
         let index = fd as usize;
-        let node = self.pages.get_mut(index >> PAGE_BITS)?.get_mut(index & (PAGE - 1))?;
+        let node = &mut self.pages.get_mut(index >> PAGE_BITS)?.as_mut()?[index % PAGE];
         (node.epoch != 0).then_some(node)
     }
 
@@ -71,7 +71,8 @@ impl Nodes {
     pub fn from(&self, fd: i32) -> Option<(i32, [KnoteId; LANES])> {
         let pages = self.pages.iter().enumerate().skip(fd as usize >> PAGE_BITS);
         pages
-            .flat_map(|(page, nodes)| nodes.iter().enumerate().map(move |(at, node)| ((page << PAGE_BITS) + at, node)))
+            .filter_map(|(page, nodes)| Some((page << PAGE_BITS, nodes.as_ref()?)))
+            .flat_map(|(first, nodes)| nodes.iter().enumerate().map(move |(at, node)| (first + at, node)))
             .find(|&(index, node)| index >= fd as usize && node.epoch != 0)
             .map(|(index, node)| (index as i32, node.knotes))
     }
@@ -82,17 +83,17 @@ impl Nodes {
         let wanted = (index >> PAGE_BITS) + 1;
         if self.pages.len() < wanted {
             self.pages.try_reserve(wanted - self.pages.len()).map_err(|_| Errno::ENOMEM)?;
-            self.pages.resize_with(wanted, Vec::new);
+            self.pages.resize_with(wanted, || None);
         }
-        let page = &mut self.pages[index >> PAGE_BITS];
-        if page.is_empty() {
-            page.try_reserve_exact(PAGE).map_err(|_| Errno::ENOMEM)?;
-            page.resize(PAGE, Node::NONE);
-        }
-        if page[index & (PAGE - 1)].epoch == 0 {
+        let page = match &mut self.pages[index >> PAGE_BITS] {
+            Some(page) => page,
+            page => page.insert(boxed(Node::NONE)?),
+        };
+        let place = &mut page[index % PAGE];
+        if place.epoch == 0 {
             self.len += 1;
         }
-        page[index & (PAGE - 1)] = node;
+        *place = node;
         Ok(())
     }
 

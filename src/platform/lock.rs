@@ -20,7 +20,8 @@ pub struct OwnerLock(AtomicUsize);
 pub type Mutex<T> = lock_api::Mutex<OwnerLock, T>;
 pub type Guard<'a, T> = lock_api::MutexGuard<'a, OwnerLock, T>;
 
-// SAFETY: `lock` returns only after the word went from 0 to this thread's, `unlock` is the only way back to 0.
+// SAFETY: `lock` returns only after the word went from 0 to this thread's, `unlock` is the only way back to 0. Where
+// that is not one step there is no other thread.
 unsafe impl lock_api::RawMutex for OwnerLock {
     #[allow(clippy::declare_interior_mutable_const)]
     const INIT: Self = OwnerLock(AtomicUsize::new(0));
@@ -28,22 +29,37 @@ unsafe impl lock_api::RawMutex for OwnerLock {
 
     #[inline]
     fn lock(&self) {
-        let me = sys::thread_self();
-        if self.0.compare_exchange(0, me, Acquire, Relaxed).is_err() {
-            self.lock_contended(me);
+        if !self.try_lock() {
+            self.lock_contended(sys::thread_self());
         }
     }
 
     #[inline]
     fn try_lock(&self) -> bool {
-        self.0.compare_exchange(0, sys::thread_self(), Acquire, Relaxed).is_ok()
+        let me = sys::thread_self();
+        if sys::is_alone() {
+            let free = self.0.load(Relaxed) == 0;
+            if free {
+                self.0.store(me, Relaxed);
+            }
+            return free;
+        }
+        self.0.compare_exchange(0, me, Acquire, Relaxed).is_ok()
     }
 
     #[inline]
     unsafe fn unlock(&self) {
-        if self.0.swap(0, Release) & SLEEPERS != 0 {
+        if sys::is_alone() {
+            self.0.store(0, Release);
+        } else if self.0.swap(0, Release) & SLEEPERS != 0 {
             sys::unpark_one(&self.0);
         }
+    }
+
+    /// Not as lock_api would: by locking it.
+    #[inline]
+    fn is_locked(&self) -> bool {
+        self.0.load(Relaxed) != 0
     }
 }
 

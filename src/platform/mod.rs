@@ -38,7 +38,7 @@ pub use system::files::{
     directory_state, file_name, file_state, interval, set_interval, vnode, FileEvent, FileName, FileState, Watched,
     Whose, TELLS_NAMES,
 };
-pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status};
+pub use system::inspect::{ask, bytes_to_read, emptied, exceptional, file, identity, readable, writable, Kind, Status};
 pub use system::poller::{Arm, Buffer, Clock, Event, Marker, Mask, Place, Poller, Source, CLOCKS, PLACES};
 pub use system::processes::{self, Fate};
 pub use system::renewal::Renewal;

@@ -24,6 +24,18 @@ struct Place {
     frame: AtomicUsize,
 }
 
+impl Place {
+    #[inline]
+    fn claim(&self, word: u64) -> bool {
+        if sys::is_alone() {
+            // Nobody closes a queue meanwhile but a handler, which comes back.
+            self.word.store(word, Relaxed);
+            return true;
+        }
+        self.word.compare_exchange(0, word, SeqCst, Relaxed).is_ok()
+    }
+}
+
 #[repr(align(128))]
 struct Line([Place; DEPTH]);
 
@@ -61,7 +73,7 @@ impl Visit {
                 }
                 // Stacks grow down: a visit deeper in the same stack cannot be under way any more.
                 let left = seen == word && frame.wrapping_sub(place.frame.load(Relaxed)).wrapping_sub(1) < STACK;
-                if left || (seen == 0 && place.word.compare_exchange(0, word, SeqCst, Relaxed).is_ok()) {
+                if left || (seen == 0 && place.claim(word)) {
                     place.frame.store(frame, Relaxed);
                     return Visit(Some(place));
                 }

@@ -121,6 +121,12 @@ fn learn(fd: i32, kind: &mut Kind) -> Kind {
     *kind
 }
 
+/// How much there is to read from `fd`, which epoll says can be read, and nothing else. `None`: it takes a closer look.
+#[inline]
+pub fn bytes_to_read(fd: i32) -> Option<i64> {
+    sys::ioctl_int(fd, libc::FIONREAD).ok().filter(|&bytes| bytes > 0)
+}
+
 /// How `fd` stands for reading. `seen`: the events that epoll has just reported, `None` to ask.
 #[inline]
 pub fn readable(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {

@@ -40,6 +40,7 @@ fn start() {
     // SAFETY: the handlers live as long as the library, which is never unloaded.
     unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
     next::resolve_all();
+    super::sys::begin_to_ask_for_threads();
     super::signals::init();
     front::set(closes_come_to_us());
     trace::begin(environment(c"KQUEUE_DEBUG"), environment(c"KQUEUE_DEBUG_FILE"));

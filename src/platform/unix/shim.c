@@ -20,3 +20,14 @@ void kq_take_over(void *queue)
 	if (__tsan_acquire != NULL)
 		__tsan_acquire(queue);
 }
+
+/* GNU: true while there is one thread, which makes others no sooner than it says so. */
+extern char __libc_single_threaded __attribute__((weak));
+
+/* Where libc keeps it; where libc does not say (before glibc 2.32), nobody is ever known to be alone. */
+const char *kq_single_threaded(void)
+{
+	static const char unknown;
+
+	return &__libc_single_threaded != NULL ? &__libc_single_threaded : &unknown;
+}

@@ -1,7 +1,7 @@
 //! How often each signal came, and who is told.
 
 use super::mask::{place, SIGNALS};
-use super::wants;
+use super::{wants, watching};
 use crate::registry;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use libc::c_int;
@@ -31,7 +31,7 @@ pub fn recorded(signo: c_int) -> u64 {
 
 /// In the child of a fork: nothing has come yet.
 pub(super) fn clear() {
-    for recorded in &RECORDED {
-        recorded.store(0, SeqCst);
+    for signo in watching::ever_watched() {
+        RECORDED[place(signo)].store(0, SeqCst);
     }
 }

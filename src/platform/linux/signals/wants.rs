@@ -102,10 +102,6 @@ impl Wants {
         self.count.store(0, SeqCst);
     }
 
-    pub(super) fn was_used(&self) -> bool {
-        self.leaves.load(SeqCst) != 0
-    }
-
     pub(super) fn any(&self) -> bool {
         self.count.load(SeqCst) != 0
     }

@@ -3,7 +3,7 @@
 use super::action::{is_function, stops};
 use super::disposition::{disposition_of, program_form, watched_form};
 use super::exchange::{exchange, exchange_raw, replace};
-use super::mask::{bit, bits, is_pending, set_of, SIGNALS};
+use super::mask::{bit, bits, is_pending, set_of};
 use super::{sys, wants};
 use crate::errno::{Errno, Result};
 use crate::platform::front;
@@ -73,7 +73,6 @@ fn changing<T>(change: impl FnOnce() -> T) -> T {
 /// Makes the installed disposition what the wants say. Under `CHANGES`.
 fn settle(signo: c_int) -> Result<()> {
     if wants::of(signo).any() {
-        EVER_WATCHED.fetch_or(bit(signo), SeqCst);
         WATCHED.fetch_or(bit(signo), SeqCst);
         replace(signo, |installed| {
             let form = match disposition_of(installed.handler) {
@@ -113,6 +112,8 @@ pub(super) fn begin(slot: u32, signo: c_int) -> Result<()> {
         return Ok(());
     }
     changing(|| {
+        // Before anything else: a fork looks at no other signals.
+        EVER_WATCHED.fetch_or(bit(signo), SeqCst);
         let new = wants.add(slot)?;
         settle(signo).inspect_err(|_| {
             if new {
@@ -143,6 +144,11 @@ pub(super) fn end_every(slot: u32) {
     for at in bits(WATCHED.load(SeqCst)) {
         end(slot, at as c_int + 1);
     }
+}
+
+/// The signals that any kqueue ever wanted.
+pub(super) fn ever_watched() -> impl Iterator<Item = c_int> {
+    bits(EVER_WATCHED.load(SeqCst)).map(|at| at as c_int + 1)
 }
 
 /// Was any signal ever watched? If not, no handler of ours has run.
@@ -201,13 +207,9 @@ pub(super) fn swallowed(awaited: u64) -> u64 {
 /// In the child of a fork: nothing is watched any more, and every disposition is the program's own. Only bare
 /// system calls and atomics. `CHANGES` may be held by a thread that does not exist here, and is set free.
 pub(super) fn end_all() {
-    for signo in 1..SIGNALS as c_int {
-        // Not WATCHED: another thread may have been between its change of the one and of the other.
-        let wants = wants::of(signo);
-        if !wants.was_used() {
-            continue;
-        }
-        wants.clear();
+    // Not WATCHED: another thread may have been between its change of the one and of the other.
+    for signo in ever_watched() {
+        wants::of(signo).clear();
         if let Ok(installed) = exchange_raw(signo, None) {
             if let Some(disposition) = disposition_of(installed.handler) {
                 // The kernel took the same action from us before, so it takes it again.
