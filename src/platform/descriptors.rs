@@ -252,6 +252,13 @@ pub fn disown(fd: i32) {
     }
 }
 
+/// The same, unless somebody else was faster to have the number.
+pub fn disown_of(fd: i32, owner: Owner) {
+    if let Some(cell) = cell(fd) {
+        let _ = cell.queue.compare_exchange(owner.word(), 0, SeqCst, SeqCst);
+    }
+}
+
 /// Does a queue watch the number, or is it one of ours?
 pub fn is_known(fd: i32) -> bool {
     cell(fd).is_some_and(is_cell_known)

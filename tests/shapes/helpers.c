@@ -169,6 +169,34 @@ static void close_all_above(int how)
     all_works(&w);
 }
 
+/* The same, and other kqueues come and go on the numbers before the first is used again. */
+CASE(another_queue_takes_the_numbers_of_helpers)
+{
+    struct world w = world();
+    int others[2];
+    watch(&w);
+    for (int fd = 64; fd < MOST; fd++)
+        close(fd);
+    for (int i = 0; i < 2; i++) {
+        others[i] = OK(guest_kqueue());
+        ADD(others[i], SIGN, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 9);
+    }
+    for (int i = 0; i < 20; i++)
+        close(OK(guest_kqueue()));
+    put(w.socket[1], 2);
+    CHECK_EQ(NEXT_OF(w.kq, (uintptr_t)w.socket[0], 5), 2);
+    CHECK_EQ(recv(w.socket[0], (char[2]){0}, 2, 0), 2);
+    if (!in_front)
+        add_again(&w);
+    all_works(&w);
+    close(w.kq);
+    close(OK(guest_kqueue()));
+    for (int i = 0; i < 2; i++) {
+        ADD(others[i], SIGN, EVFILT_USER, 0, NOTE_TRIGGER, 0, 9);
+        NEXT_OF(others[i], SIGN, 9);
+    }
+}
+
 CASE(close_range_leaves_or_replaces_helpers) { close_all_above(0); }
 CASE(close_of_every_number_leaves_or_replaces_helpers) { close_all_above(1); }
 
