@@ -14,7 +14,7 @@
 
 use super::table::{DescriptorTable, Zeroed};
 use crate::errno::{Errno, Result};
-use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 
 const CLOSER: u64 = 1 << 26;
 const CLOSERS: u64 = 0x3ff << 26;
@@ -202,6 +202,17 @@ impl Owner {
     pub fn is_helper(self) -> bool {
         matches!(self, Owner::Helper { .. } | Owner::Process { .. })
     }
+}
+
+/// No descriptor of the library's own that is to stay has a number below this one; but for want of others.
+static LEAST_HELPER: AtomicI32 = AtomicI32::new(i32::MAX);
+
+pub fn helpers_from(least: i32) {
+    LEAST_HELPER.fetch_min(least, SeqCst);
+}
+
+pub fn may_be_helper(fd: i32) -> bool {
+    fd >= LEAST_HELPER.load(SeqCst)
 }
 
 /// The library's own descriptor now has this number. Where the table cannot grow nothing is noted, and a

@@ -205,7 +205,7 @@ impl Poller {
             }
             Err(errno) => {
                 place.store(-1, SeqCst);
-                sys::close_raw(fd);
+                close_helper(fd, slot, key);
                 Err(errno)
             }
         }
@@ -258,6 +258,7 @@ impl Poller {
     /// Makes the descriptor readable until a waiter takes it, and wakes one.
     pub fn wake(&self, slot: u32) {
         if !self.report_wake(EPOLLIN | EPOLLET, WAKE) {
+            let _hold = births::hold();
             let refused = self.wake.swap(-1, SeqCst);
             if refused >= 0 {
                 close_helper(refused, slot, WAKE);
@@ -288,11 +289,13 @@ impl Poller {
     /// Makes the item of the eventfd report, wherever `unwake` in another thread has left it. False: there is no
     /// such helper, or, in verify mode, the number is something else by now.
     fn report_wake(&self, events: i32, key: u64) -> bool {
-        let (epoll, wake) = (self.epoll.load(SeqCst), self.wake.load(SeqCst));
-        if wake < 0 {
-            return false;
-        }
+        let epoll = self.epoll.load(SeqCst);
         for _ in 0..4 {
+            // It may be moving out of the way of a dup2().
+            let wake = self.wake.load(SeqCst);
+            if wake < 0 {
+                return false;
+            }
             match sys::epoll_ctl(epoll, EPOLL_CTL_MOD, wake, events as u32, key) {
                 Ok(()) => return true,
                 Err(Errno::ENOENT) if front::is_in_front() => {}
@@ -437,7 +440,15 @@ impl Poller {
         }
         // A longer timer is set to the end of what the kernel takes: nobody lives to see it.
         let deadline = deadline.min(i64::MAX as u64);
-        sys::timerfd_set(place.load(Relaxed), deadline)?;
+        loop {
+            let timer = place.load(SeqCst);
+            match sys::timerfd_set(timer, deadline) {
+                Ok(()) => break,
+                // It has just moved out of the way of a dup2().
+                Err(_) if place.load(SeqCst) != timer => {}
+                Err(errno) => return Err(errno),
+            }
+        }
         due.store(deadline, Relaxed);
         Ok(())
     }
@@ -652,19 +663,23 @@ fn has_item(epoll: i32, fd: i32) -> bool {
     }
 }
 
-/// Closes a helper, unless it is the program's by now.
+/// Closes a helper, unless it is the program's by now. The number is ours until it is closed.
 fn close_helper(fd: i32, slot: u32, key: u64) {
-    let ours = front::is_in_front() || is_what_it_was(fd, slot, key);
-    descriptors::disown_of(fd, Owner::Helper { slot });
-    if ours {
+    let _hold = births::hold();
+    if !is_of_another(fd, slot) && (front::is_in_front() || is_what_it_was(fd, slot, key)) {
         sys::close_raw(fd);
     }
+    descriptors::disown_of(fd, Owner::Helper { slot });
+}
+
+fn is_of_another(fd: i32, slot: u32) -> bool {
+    let owner = descriptors::owner(fd);
+    owner != Owner::None && owner != (Owner::Helper { slot })
 }
 
 /// Is the descriptor a helper of that kind, and not another queue's?
 fn is_what_it_was(fd: i32, slot: u32, key: u64) -> bool {
-    let owner = descriptors::owner(fd);
-    if owner != Owner::None && owner != (Owner::Helper { slot }) {
+    if is_of_another(fd, slot) {
         return false;
     }
     let name: &[u8] = match key {

@@ -652,12 +652,13 @@ impl Poller {
     }
 
     fn drop_writer(&self) {
+        let _hold = births::hold();
         let writer = self.writer.swap(-1, SeqCst);
         if writer >= 0 {
-            descriptors::disown(writer);
             if self.is_pipe(writer) {
                 sys::close_raw(writer);
             }
+            descriptors::disown(writer);
         }
         self.idle.store(false, SeqCst);
         for due in &self.due {
