@@ -35,12 +35,6 @@ NOT_RUN("linux-behind", "process.fork_while_queues_are_born", KEPT)
 NOT_RUN("linux-behind", "stress.children_of_contending_threads", KEPT)
 NOT_RUN("linux-behind", "stress.other_ways_to_have_children", KEPT)
 
-#define UNSEEN "nobody tells that a kqueue is closed: a change that needs no system call still succeeds"
-DECLARED("linux-behind", "close.queue_over_the_number_of_a_queue", UNSEEN)
-DECLARED("linux-behind", "found.cancelled_close_of_a_queue", UNSEEN)
-DECLARED("linux-behind", "kevent.ebadf_for_a_closed_queue", UNSEEN)
-DECLARED("linux-behind", "kevent.ebadf_for_a_reused_number", UNSEEN)
-
 #define SIGACTION "libc's sigaction() comes first: a handler installed later replaces ours, and ours is seen"
 DECLARED("linux-behind", "signal.handler_installed_later", SIGACTION)
 DECLARED("linux-behind", "signal.sigaction_tells_the_programs_own", SIGACTION)
@@ -77,4 +71,4 @@ NOT_RUN("linux-behind", "vnode_process.close_of_the_queue_wakes_waiters", WAITS)
 DECLARED("linux-behind", "signal.spent_while_waited_for", SIGACTION)
 DECLARED("linux-behind", "signal.disposition_is_put_back_whole", SIGACTION)
 DECLARED("linux-behind", "signal.handler_changes_what_is_gone_on_with", SIGACTION)
-DECLARED("linux-behind", "found.cancelled_dup2_over_a_queue_that_hears_of_forks", UNSEEN)
+DECLARED("linux-behind", "found.cancelled_dup2_over_a_queue_that_hears_of_forks", KEPT)

@@ -7,7 +7,7 @@
 use crate::errno::Errno;
 use crate::platform::next::{self, DIR, FILE};
 use crate::platform::{descriptors, start, sys};
-use crate::registry::close::{begin, is_helper, make_way, Watched};
+use crate::registry::close::{begin, hold_helpers, is_helper, make_way, Watched};
 use core::ffi::{c_char, c_int, c_uint};
 
 const BADF: c_int = -1;
@@ -43,6 +43,7 @@ fn replace(old: c_int, new: c_int, call: impl FnOnce() -> c_int) -> c_int {
     if is_helper(old) {
         return bad_descriptor();
     }
+    let _hold = hold_helpers(new);
     // What can fail must fail before anything is dropped; where there is nothing to drop it need not be asked.
     if old == new || (descriptors::is_known(new) && !replaces(old, new)) {
         return call();
@@ -85,6 +86,7 @@ pub extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_in
         descriptors::each_known(first, last, |_| any = true);
         any
     };
+    let _hold = if closes { hold_helpers(i32::try_from(last).unwrap_or(i32::MAX)) } else { None };
     if flags & CLOSE_RANGE_CLOEXEC != 0 || !closes || !known() || !next::has_close_range() {
         return next::close_range(first, last, flags);
     }

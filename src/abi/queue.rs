@@ -266,7 +266,10 @@ fn run(
     if changes.left > 0 {
         let applied = guarded(|| {
             let mut contents = slot.lock()?;
-            let result = slot.queue(&mut contents).apply(changes, events, || cancellation.hold());
+            let mut queue = slot.queue(&mut contents);
+            // Handlers left them before.
+            slot.take_triggers(&mut queue);
+            let result = queue.apply(changes, events, || cancellation.hold());
             slot.set_attention(&contents);
             result
         });

@@ -224,16 +224,27 @@ fn hear(queue: &mut Queue, wishes: u32) {
     });
 }
 
+/// How a process stands, by its pidfd. That may move out of the way of a dup2() while it is asked, and is asked again.
+fn fate_by_pidfd(queue: &Queue, index: u32, pidfd: i32, pid: i32) -> Fate {
+    loop {
+        let found = queue.kernel.pidfd_of(queue.slot, index, pidfd);
+        let fate = match found {
+            Some(pidfd) => processes::fate(pidfd, pid),
+            None => processes::fate_by_number(pid, None),
+        };
+        if queue.kernel.pidfd_of(queue.slot, index, found.unwrap_or(pidfd)) == found {
+            return fate;
+        }
+    }
+}
+
 /// Looks whether the process has exited. True: that is all there was to say, and the knote is gone (8.6).
 pub fn has_ended(queue: &mut Queue, id: KnoteId) -> bool {
     let knote = *queue.knote(id);
     let Some(process) = queue.contents.processes.get(knote.aux).copied() else { return false };
     if !process.exited {
         let fate = match process.watch {
-            Watch::Pidfd(pidfd) => match queue.kernel.pidfd_of(queue.slot, knote.aux, pidfd) {
-                Some(pidfd) => processes::fate(pidfd, process.pid),
-                None => processes::fate_by_number(process.pid, None),
-            },
+            Watch::Pidfd(pidfd) => fate_by_pidfd(queue, knote.aux, pidfd, process.pid),
             Watch::Number(started) => processes::fate_by_number(process.pid, started),
             Watch::Hearsay => Fate::Alive,
         };

@@ -14,7 +14,7 @@
 
 use super::table::{DescriptorTable, Zeroed};
 use crate::errno::{Errno, Result};
-use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 
 const CLOSER: u64 = 1 << 26;
 const CLOSERS: u64 = 0x3ff << 26;
@@ -204,6 +204,17 @@ impl Owner {
     }
 }
 
+/// No descriptor of the library's own that is to stay has a number below this one; but for want of others.
+static LEAST_HELPER: AtomicI32 = AtomicI32::new(i32::MAX);
+
+pub fn helpers_from(least: i32) {
+    LEAST_HELPER.fetch_min(least, SeqCst);
+}
+
+pub fn may_be_helper(fd: i32) -> bool {
+    fd >= LEAST_HELPER.load(SeqCst)
+}
+
 /// The library's own descriptor now has this number. Where the table cannot grow nothing is noted, and a
 /// program that closes the number is noticed at the next use.
 pub fn note_helper(fd: i32, slot: u32) {
@@ -249,6 +260,13 @@ pub fn owner(fd: i32) -> Owner {
 pub fn disown(fd: i32) {
     if let Some(cell) = cell(fd) {
         cell.queue.store(0, SeqCst);
+    }
+}
+
+/// The same, unless somebody else was faster to have the number.
+pub fn disown_of(fd: i32, owner: Owner) {
+    if let Some(cell) = cell(fd) {
+        let _ = cell.queue.compare_exchange(owner.word(), 0, SeqCst, SeqCst);
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::{bury, fork, slot, used_slots, Burial, LIVE};
 use crate::errno::Result;
+use crate::platform::births;
 use crate::platform::descriptors::{self, Classes, Closing, Owner};
 use crate::platform::sys::Uncancelled;
 use crate::trace;
@@ -89,7 +90,18 @@ impl Drop for Watched {
 
 /// Is the number one of the library's own, which the program knows nothing of?
 pub fn is_helper(fd: i32) -> bool {
-    descriptors::owner(fd).is_helper() && fork::is_our_process()
+    let is_one = || descriptors::owner(fd).is_helper();
+    // One that is just being closed is free the next moment.
+    is_one() && fork::is_our_process() && {
+        let _settled = births::hold();
+        is_one()
+    }
+}
+
+/// While what this returns lives, no helper is born on a number up to `last`, and none dies: the program is about to
+/// put something else there, or to close it. Nothing of ours stays on lower numbers.
+pub fn hold_helpers(last: i32) -> Option<births::Hold> {
+    (descriptors::may_be_helper(last) && fork::is_our_process()).then(births::hold)
 }
 
 /// The program is about to put another file on a helper's number. `EMFILE`: there is no other number for it.

@@ -8,7 +8,7 @@
 //! alone: a child that only closes its descriptors and executes a program must not take the parent's items along.
 //! The signals are put back in any case.
 
-use super::{bury_late, inside, slot, triggers, used_slots, Slot, DEAD_SLOTS, FREE, INHERITED, LIVE, LOST, TAKEN};
+use super::{bury_unnoticed, inside, slot, triggers, used_slots, Slot, DEAD_SLOTS, FREE, INHERITED, LIVE, LOST, TAKEN};
 use crate::filter::library;
 use crate::platform::{births, descriptors, front, processes, signals, sys, Poller};
 use core::sync::atomic::{AtomicI32, Ordering::*};
@@ -60,7 +60,7 @@ pub fn child() {
                 if matches!(state, LIVE | INHERITED) {
                     descriptors::disown(slot.kernel.descriptor());
                 }
-                slot.kernel.close_all(state == TAKEN);
+                slot.kernel.close_all(slot.index, state == TAKEN);
                 slot.state.store(LOST, Relaxed);
             }
         }
@@ -87,9 +87,8 @@ pub fn take_over(slot: &'static Slot) -> bool {
     if slot.state.load(SeqCst) != INHERITED || slot.lock_is_mine() {
         return false;
     }
-    if !front::is_in_front() && !slot.kernel.is_still_open() {
-        descriptors::disown(slot.kernel.descriptor());
-        bury_late(slot);
+    if !front::is_in_front() && !slot.kernel.is_still_open(slot.index) {
+        bury_unnoticed(slot, slot.birth.load(SeqCst));
         return false;
     }
     if let Ok(mut contents) = slot.lock() {

@@ -294,9 +294,9 @@ fn open(slot: &'static Slot, nonblocking: bool) -> Result<i32> {
         Err(errno) => return refuse(errno),
     };
     // Somebody of ours had the number and was closed without our notice.
-    if let Owner::Queue { slot, .. } = Owner::of(cell.queue.swap(0, SeqCst)) {
+    if let Owner::Queue { slot, birth } = Owner::of(cell.queue.swap(0, SeqCst)) {
         if let Some(slot) = self::slot(slot) {
-            bury_late(slot);
+            bury_unnoticed(slot, birth);
         }
     }
     if !front::is_in_front() {
@@ -380,11 +380,11 @@ fn sweep() -> bool {
     let mut found = false;
     let mut live = 0;
     for slot in used_slots().filter(|slot| slot.state.load(SeqCst) == LIVE) {
-        if slot.kernel.is_still_open() {
+        let birth = slot.birth.load(SeqCst);
+        if slot.kernel.is_still_open(slot.index) {
             live += 1;
         } else {
-            descriptors::disown(slot.kernel.descriptor());
-            bury_late(slot);
+            bury_unnoticed(slot, birth);
             found = true;
         }
     }
@@ -432,16 +432,36 @@ fn bury(slot: &'static Slot, open: bool) -> Option<Burial> {
     slot.awaited_signals.store(0, SeqCst);
     let burial = Burial { slot, _hold: births::hold() };
     slot.kernel.leave_connector();
-    slot.kernel.close_helpers();
+    slot.kernel.close_helpers(slot.index);
     slot.kernel.close_processes(slot.index);
     Some(burial)
 }
 
-/// Ends a queue whose number was closed without our notice.
-fn bury_late(slot: &'static Slot) {
+/// Ends the queue of that birth, whose number was closed without our notice and may be another one's by now.
+fn bury_unnoticed(slot: &'static Slot, birth: u32) {
+    // Of those who have noticed, one ends it; a queue that is born in its place is none of their business.
+    let _hold = births::hold();
+    if slot.birth.load(SeqCst) != birth {
+        return;
+    }
+    descriptors::disown_of(slot.kernel.descriptor(), Owner::Queue { slot: slot.index, birth });
     if let Some(burial) = bury(slot, false) {
         burial.end();
     }
+}
+
+/// Where nobody tells us of a close: was the queue's number closed, and is it something else perhaps? Who is a handler
+/// and interrupted what would have to be changed does not ask.
+#[inline]
+fn was_closed_unnoticed(slot: &'static Slot) -> bool {
+    !front::is_in_front() && !births::are_interrupted() && !slot.lock_is_mine() && !is_still_open(slot)
+}
+
+fn is_still_open(slot: &'static Slot) -> bool {
+    let errno = sys::last_errno();
+    let open = slot.kernel.is_still_open(slot.index);
+    sys::set_errno(errno);
+    open
 }
 
 /// A queue that was looked up, until the call returns: close() waits for it.
@@ -486,6 +506,12 @@ pub fn enter(fd: i32, cancellation: &sys::Cancellation) -> Result<Entered> {
                 return Err(Errno::EBADF);
             }
         }
+        if was_closed_unnoticed(slot) {
+            cancellation.hold();
+            bury_unnoticed(slot, birth);
+            descriptors::disown_of(fd, Owner::of(word));
+            continue;
+        }
         return Ok(Entered { slot, _visit: visit });
     }
 }
@@ -496,6 +522,10 @@ fn recognise_duplicate(fd: i32) -> Result<()> {
     let live = || used_slots().filter(|slot| slot.state.load(SeqCst) == LIVE);
     if fd < 0 || live().next().is_none() || !sys::is_open(fd) {
         return Err(Errno::EBADF);
+    }
+    if !front::is_in_front() {
+        // A number that was closed may be a duplicate of this very queue's by now.
+        sweep();
     }
     let _no_fork = births::hold();
     let marker = Marker::of(fd)?;

@@ -2,10 +2,11 @@
 //!
 //! The lock cannot be waited for: the thread that holds it is the one that waits. So the trigger is left here,
 //! in a fixed row of atomics that all queues share, and who holds the lock, or takes it next, applies it. Whether the
-//! knote exists is not known at that moment: a trigger of none is dropped, without ENOENT.
+//! knote exists is not known at that moment: a trigger of none is dropped, without ENOENT. They are applied in the order
+//! in which they were left, before anything that comes later.
 
 use crate::event::{kevent, EVFILT_USER};
-use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU8, AtomicUsize, Ordering::SeqCst};
+use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicU8, AtomicUsize, Ordering::SeqCst};
 
 /// How many triggers of one queue are kept.
 const MOST: u32 = 16;
@@ -16,6 +17,7 @@ const FULL: u8 = 2;
 
 struct Place {
     state: AtomicU8,
+    turn: AtomicU64,
     slot: AtomicU32,
     ident: AtomicUsize,
     fflags: AtomicU32,
@@ -26,6 +28,7 @@ struct Place {
 static ROW: [Place; PLACES] = [const {
     Place {
         state: AtomicU8::new(FREE),
+        turn: AtomicU64::new(0),
         slot: AtomicU32::new(0),
         ident: AtomicUsize::new(0),
         fflags: AtomicU32::new(0),
@@ -33,6 +36,7 @@ static ROW: [Place; PLACES] = [const {
         udata: AtomicUsize::new(0),
     }
 }; PLACES];
+static TURNS: AtomicU64 = AtomicU64::new(0);
 
 /// How many triggers of a queue wait in the row.
 pub struct Triggers(AtomicU32);
@@ -53,6 +57,7 @@ impl Triggers {
         }
         let free = |place: &&Place| place.state.compare_exchange(FREE, TAKEN, SeqCst, SeqCst).is_ok();
         let Some(place) = ROW.iter().find(free) else { return false };
+        place.turn.store(TURNS.fetch_add(1, SeqCst), SeqCst);
         place.slot.store(slot, SeqCst);
         place.ident.store(change.ident, SeqCst);
         place.fflags.store(change.fflags, SeqCst);
@@ -68,13 +73,13 @@ impl Triggers {
         self.0.store(0, SeqCst);
     }
 
-    /// Takes one of the queue in `slot` out. The caller holds its lock.
+    /// Takes the oldest one of the queue in `slot` out. The caller holds its lock.
     pub fn take(&self, slot: u32) -> Option<kevent> {
         if !self.any() {
             return None;
         }
         let ours = |place: &&Place| place.state.load(SeqCst) == FULL && place.slot.load(SeqCst) == slot;
-        let place = ROW.iter().find(ours)?;
+        let place = ROW.iter().filter(ours).min_by_key(|place| place.turn.load(SeqCst))?;
         let change = kevent {
             ident: place.ident.load(SeqCst),
             filter: EVFILT_USER,

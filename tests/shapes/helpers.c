@@ -2,7 +2,10 @@
 /* The descriptors that the library works with: where they are, and what happens when the program takes them away. */
 #include "shape.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 enum { TICKER = 1, WALL, SIGN };
@@ -169,8 +172,94 @@ static void close_all_above(int how)
     all_works(&w);
 }
 
+/* The same, and other kqueues come and go on the numbers before the first is used again. */
+CASE(another_queue_takes_the_numbers_of_helpers)
+{
+    struct world w = world();
+    int others[2];
+    watch(&w);
+    for (int fd = 64; fd < MOST; fd++)
+        close(fd);
+    for (int i = 0; i < 2; i++) {
+        others[i] = OK(guest_kqueue());
+        ADD(others[i], SIGN, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 9);
+    }
+    for (int i = 0; i < 20; i++)
+        close(OK(guest_kqueue()));
+    put(w.socket[1], 2);
+    CHECK_EQ(NEXT_OF(w.kq, (uintptr_t)w.socket[0], 5), 2);
+    CHECK_EQ(recv(w.socket[0], (char[2]){0}, 2, 0), 2);
+    if (!in_front)
+        add_again(&w);
+    all_works(&w);
+    close(w.kq);
+    close(OK(guest_kqueue()));
+    for (int i = 0; i < 2; i++) {
+        ADD(others[i], SIGN, EVFILT_USER, 0, NOTE_TRIGGER, 0, 9);
+        NEXT_OF(others[i], SIGN, 9);
+    }
+}
+
 CASE(close_range_leaves_or_replaces_helpers) { close_all_above(0); }
 CASE(close_of_every_number_leaves_or_replaces_helpers) { close_all_above(1); }
+
+static atomic_int over;
+
+/* Everything that makes descriptors of the library's and closes them. */
+static void *use_helpers(void *argument)
+{
+    while (!over) {
+        int kq = OK(guest_kqueue());
+        for (int i = 0; i < 5; i++) {
+            ADD(kq, (uintptr_t)getppid(), EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, 0);
+            ADD(kq, (uintptr_t)getppid(), EVFILT_PROC, EV_DELETE, 0, 0, 0);
+        }
+        ADD(kq, SIGN, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_TRIGGER, 0, 1);
+        NEXT_OF(kq, SIGN, 1);
+        ADD(kq, TICKER, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_USECONDS, 50, 2);
+        NEXT_OF(kq, TICKER, 2);
+        pid_t child = OK(fork());
+        if (child == 0)
+            _exit(7);
+        ADD(kq, (uintptr_t)child, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, 3);
+        CHECK_EQ(NEXT_OF(kq, (uintptr_t)child, 3), 7 << 8);
+        OK(waitpid(child, NULL, 0));
+        OK(close(kq));
+    }
+    return argument;
+}
+
+/* The program puts files on the numbers of helpers while other threads make and drop them: no event is lost, and what
+ * it has put there stays there until it closes it. */
+CASE(dup2_beside_births)
+{
+    enum { THREADS = 2, NUMBERS = 24, FIRST = 512 };
+    pthread_t threads[THREADS];
+    struct stat mine, found;
+    FILE *file = tmpfile();
+    if (!in_front)
+        skip("dup2() goes round the library");
+    CHECK(file);
+    OK(fstat(fileno(file), &mine));
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, use_helpers, NULL), 0);
+    for (int round = 0; round < 3000; round++) {
+        for (int turn = 0; turn < 2; turn++) {
+            for (int fd = FIRST; fd < FIRST + NUMBERS; fd++) {
+                if (turn == 0)
+                    CHECK_EQ(dup2(fileno(file), fd), fd);
+                OK(fstat(fd, &found));
+                CHECK(found.st_ino == mine.st_ino && found.st_dev == mine.st_dev);
+            }
+            sched_yield();
+        }
+        for (int fd = FIRST; fd < FIRST + NUMBERS; fd++)
+            OK(close(fd));
+    }
+    over = 1;
+    for (int i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+}
 
 static int cover;
 

@@ -328,6 +328,8 @@ CASE(number_of_a_closed_kqueue_can_be_anything)
                 OK(epoll_ctl(kq, EPOLL_CTL_ADD, fds[0], &event));
                 ADD(watcher, kq, EVFILT_READ, EV_ADD, 0, 0, 2);
                 NEXT_OF(watcher, kq, 2);
+                CHECK(guest_kevent(kq, NULL, 0, ev, 2, &at_once) == -1 && errno == EBADF);
+                CHECK_EQ(change(kq, 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, 0), EBADF);
                 event.data.u64 = 0;
                 CHECK_EQ(epoll_wait(kq, &event, 1, 0), 1);
                 CHECK_EQ(event.data.u64, 99);
@@ -344,6 +346,29 @@ CASE(number_of_a_closed_kqueue_can_be_anything)
             close(end), close(fds[0]), close(fds[1]), close(kq), close(watcher);
         }
     }
+}
+
+/* The number of a closed kqueue becomes a duplicate of another: what is done by either number is that one's. */
+CASE(number_of_a_closed_kqueue_is_anothers_duplicate)
+{
+    int kq = OK(guest_kqueue()), other = OK(guest_kqueue()), third, fds[2];
+    pair(fds);
+    ADD(kq, fds[0], EVFILT_READ, EV_ADD, 0, 0, 1);
+    ADD(kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 1);
+    ADD(kq, 1, EVFILT_TIMER, EV_ADD, 0, 3600000, 1);
+    ADD(other, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 2);
+    CHECK_EQ(close(kq), 0);
+    CHECK_EQ(dup(other), kq);
+    third = OK(dup(other));
+    ADD(third, 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, 3);
+    NEXT_OF(kq, 1, 3);
+    ADD(kq, 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, 4);
+    NEXT_OF(other, 1, 4);
+    CHECK_EQ(change(kq, 1, EVFILT_TIMER, EV_DELETE, 0, 0, 0), ENOENT);
+    CHECK_EQ(change(kq, fds[0], EVFILT_READ, EV_DELETE, 0, 0, 0), ENOENT);
+    ADD(kq, fds[0], EVFILT_READ, EV_ADD, 0, 0, 5);
+    put(fds[1], 1);
+    CHECK_EQ(NEXT_OF(other, fds[0], 5), 1);
 }
 
 /* Kqueues that come and go leave nothing, also where their close is not noticed. */

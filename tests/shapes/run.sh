@@ -18,7 +18,7 @@ BUILD=${BUILD:-build/shapes}
 CC=${CC:-cc}
 HERE=tests/shapes
 LIBRARY=$STAGE/lib/libkqueue.so.0
-CASES="$HERE/main.c $HERE/numbers.c $HERE/helpers.c $HERE/life.c $HERE/payload.c"
+CASES="$HERE/main.c $HERE/numbers.c $HERE/helpers.c $HERE/life.c $HERE/payload.c $HERE/stress.c"
 CFLAGS="-std=c11 -O1 -g -Wall -Wextra -Werror -pthread -I$STAGE/include/kqueue"
 rm -rf "$BUILD"
 mkdir -p "$BUILD"
@@ -159,7 +159,7 @@ LINKED="$HERE/linked.c -L$STAGE/lib -lkqueue $RPATH"
 # shellcheck disable=SC2086
 if build address -fsanitize=address,undefined $LINKED 2> "$BUILD/address.err"; then
     sanitized address "$BUILD/address"
-    [ "$full" != full ] || { run address 1 "$BUILD/address"; shown; }
+    [ "$full" != full ] || { run address 1 FULL= "$BUILD/address"; shown; }
 else skipped address "the compiler has no -fsanitize=address"; fi
 # shellcheck disable=SC2086
 if have setarch && build thread -fsanitize=thread $LINKED 2> "$BUILD/thread.err"; then
@@ -193,8 +193,8 @@ if [ "$full" = full ]; then
     else skipped gdb.payload "no gdb"; fi
     jemalloc=$(ldconfig -p 2> /dev/null | sed -n 's/.*libjemalloc.so.2.*=> //p' | head -n 1)
     if [ -n "$jemalloc" ]; then
-        run jemalloc_first 1 LD_PRELOAD="$jemalloc $LIBRARY" "$BUILD/preloaded"
-        run jemalloc_last 1 LD_PRELOAD="$LIBRARY $jemalloc" "$BUILD/preloaded"
+        run jemalloc_first 1 FULL= LD_PRELOAD="$jemalloc $LIBRARY" "$BUILD/preloaded"
+        run jemalloc_last 1 FULL= LD_PRELOAD="$LIBRARY $jemalloc" "$BUILD/preloaded"
         shown
     else skipped jemalloc "no libjemalloc.so.2"; fi
     if have valgrind; then

@@ -70,6 +70,7 @@ impl Poller {
 
     /// Of whom; with nobody left the socket is closed, because the kernel does work for it.
     pub fn hear(&self, hearing: &Hearing) {
+        let _hold = births::hold();
         let socket = self.connector.load(Relaxed);
         if socket < 0 {
             return;
@@ -82,12 +83,11 @@ impl Poller {
             return;
         }
         self.leave_connector();
-        let _no_fork = births::hold();
         self.connector.store(-1, SeqCst);
-        descriptors::disown(socket);
         if front::is_in_front() || sys::is_connector(socket) {
             sys::close_raw(socket);
         }
+        descriptors::disown(socket);
     }
 
     /// Before the socket is closed: old kernels do not notice by themselves.

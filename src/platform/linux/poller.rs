@@ -14,7 +14,8 @@
 use super::files::{self, FileEvent, Watched, Whose};
 use super::{births, sys};
 use crate::errno::{Errno, Result};
-use crate::platform::{descriptors, front};
+use crate::platform::descriptors::{self, Owner};
+use crate::platform::front;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::*};
 use libc::{
@@ -193,6 +194,8 @@ impl Poller {
         key: u64,
         make: impl FnOnce() -> Result<i32>,
     ) -> Result<i32> {
+        // Until the item is there, too: who finds the one without the other takes the number for closed.
+        let _hold = births::hold();
         let fd = births::birth(place, || sys::move_up(make()?, sys::least_helper()))?;
         self.is_new(fd, Some(place));
         match sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, fd, events as u32, key) {
@@ -202,7 +205,7 @@ impl Poller {
             }
             Err(errno) => {
                 place.store(-1, SeqCst);
-                sys::close_raw(fd);
+                close_helper(fd, slot, key);
                 Err(errno)
             }
         }
@@ -255,12 +258,10 @@ impl Poller {
     /// Makes the descriptor readable until a waiter takes it, and wakes one.
     pub fn wake(&self, slot: u32) {
         if !self.report_wake(EPOLLIN | EPOLLET, WAKE) {
+            let _hold = births::hold();
             let refused = self.wake.swap(-1, SeqCst);
             if refused >= 0 {
-                descriptors::disown(refused);
-                if front::is_in_front() || is_what_it_was(refused, WAKE) {
-                    sys::close_raw(refused);
-                }
+                close_helper(refused, slot, WAKE);
             }
             // Out of descriptors: what is ready is found by the next kevent().
             let _ = self.helper(&self.wake, slot, EPOLLIN | EPOLLET, WAKE, sys::eventfd_ready);
@@ -288,11 +289,13 @@ impl Poller {
     /// Makes the item of the eventfd report, wherever `unwake` in another thread has left it. False: there is no
     /// such helper, or, in verify mode, the number is something else by now.
     fn report_wake(&self, events: i32, key: u64) -> bool {
-        let (epoll, wake) = (self.epoll.load(SeqCst), self.wake.load(SeqCst));
-        if wake < 0 {
-            return false;
-        }
+        let epoll = self.epoll.load(SeqCst);
         for _ in 0..4 {
+            // It may be moving out of the way of a dup2().
+            let wake = self.wake.load(SeqCst);
+            if wake < 0 {
+                return false;
+            }
             match sys::epoll_ctl(epoll, EPOLL_CTL_MOD, wake, events as u32, key) {
                 Ok(()) => return true,
                 Err(Errno::ENOENT) if front::is_in_front() => {}
@@ -437,7 +440,15 @@ impl Poller {
         }
         // A longer timer is set to the end of what the kernel takes: nobody lives to see it.
         let deadline = deadline.min(i64::MAX as u64);
-        sys::timerfd_set(place.load(Relaxed), deadline)?;
+        loop {
+            let timer = place.load(SeqCst);
+            match sys::timerfd_set(timer, deadline) {
+                Ok(()) => break,
+                // It has just moved out of the way of a dup2().
+                Err(_) if place.load(SeqCst) != timer => {}
+                Err(errno) => return Err(errno),
+            }
+        }
         due.store(deadline, Relaxed);
         Ok(())
     }
@@ -514,9 +525,19 @@ impl Poller {
 
     /// Is the number still this queue's epoll? The item of its eventfd tells: in verify mode, where nobody tells
     /// us of a close, every queue has one from birth.
-    pub fn is_still_open(&self) -> bool {
+    #[inline]
+    pub fn is_still_open(&self, slot: u32) -> bool {
+        has_item(self.epoll.load(SeqCst), self.wake.load(SeqCst)) || self.seems_open(slot)
+    }
+
+    /// The same where that item is not found: the program may have taken the eventfd away, and any epoll that has the
+    /// number is taken for the queue's then.
+    #[cold]
+    fn seems_open(&self, slot: u32) -> bool {
+        // Another thread may just be making a new one.
+        let _hold = births::hold();
         let (epoll, wake) = (self.epoll.load(SeqCst), self.wake.load(SeqCst));
-        wake >= 0 && has_item(epoll, wake)
+        has_item(epoll, wake) || (!is_what_it_was(wake, slot, WAKE) && sys::is_eventpoll(epoll))
     }
 
     /// Has the epoll an item for `fd`, that is for what the number is now? Nothing is changed.
@@ -537,14 +558,11 @@ impl Poller {
 
     /// Gives the helpers back to the system. In verify mode some may have been closed without our notice, and
     /// their numbers be the program's by now; a helper is what its name in /proc says.
-    pub fn close_helpers(&self) {
+    pub fn close_helpers(&self, slot: u32) {
         for (place, _, key) in self.helpers() {
             let fd = place.swap(-1, SeqCst);
             if fd >= 0 {
-                descriptors::disown(fd);
-                if front::is_in_front() || is_what_it_was(fd, key) {
-                    sys::close_raw(fd);
-                }
+                close_helper(fd, slot, key);
             }
         }
         for due in &self.due {
@@ -554,10 +572,10 @@ impl Poller {
 
     /// In the child of a fork: closes everything, the kqueue descriptor too. `newborn`: the queue may not have come
     /// to its eventfd.
-    pub fn close_all(&self, newborn: bool) {
+    pub fn close_all(&self, slot: u32, newborn: bool) {
         let by_name = || newborn && sys::is_eventpoll(self.epoll.load(SeqCst));
-        let ours = front::is_in_front() || by_name() || self.is_still_open();
-        self.close_helpers();
+        let ours = front::is_in_front() || by_name() || self.is_still_open(slot);
+        self.close_helpers(slot);
         self.last_process.store(-1, SeqCst);
         let epoll = self.epoll.swap(-1, SeqCst);
         if ours && epoll >= 0 {
@@ -645,8 +663,25 @@ fn has_item(epoll: i32, fd: i32) -> bool {
     }
 }
 
-/// Is the descriptor a helper of that kind?
-fn is_what_it_was(fd: i32, key: u64) -> bool {
+/// Closes a helper, unless it is the program's by now. The number is ours until it is closed.
+fn close_helper(fd: i32, slot: u32, key: u64) {
+    let _hold = births::hold();
+    if !is_of_another(fd, slot) && (front::is_in_front() || is_what_it_was(fd, slot, key)) {
+        sys::close_raw(fd);
+    }
+    descriptors::disown_of(fd, Owner::Helper { slot });
+}
+
+fn is_of_another(fd: i32, slot: u32) -> bool {
+    let owner = descriptors::owner(fd);
+    owner != Owner::None && owner != (Owner::Helper { slot })
+}
+
+/// Is the descriptor a helper of that kind, and not another queue's?
+fn is_what_it_was(fd: i32, slot: u32, key: u64) -> bool {
+    if is_of_another(fd, slot) {
+        return false;
+    }
     let name: &[u8] = match key {
         CONNECTOR => return sys::is_connector(fd),
         WAKE => b"anon_inode:[eventfd]",

@@ -86,6 +86,8 @@ impl Poller {
     }
 
     fn add_process(&self, slot: u32, index: u32, make: impl FnOnce() -> Result<i32>) -> Result<i32> {
+        // Until the item is there, too: no dup2() of the program's comes in between.
+        let _hold = births::hold();
         let pidfd = births::birth_and_record(make, |fd| {
             descriptors::note_process(fd, slot, index)?;
             self.last_process.fetch_max(fd, SeqCst);
@@ -95,16 +97,16 @@ impl Poller {
         match sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, pidfd, ITEM, key(index)) {
             Ok(()) => Ok(pidfd),
             Err(errno) => {
-                self.drop_process(pidfd);
+                close_pidfd(pidfd);
                 Err(errno)
             }
         }
     }
 
     fn drop_process(&self, pidfd: i32) {
-        let _no_fork = births::hold();
-        descriptors::disown(pidfd);
+        let _hold = births::hold();
         sys::close_raw(pidfd);
+        descriptors::disown(pidfd);
     }
 
     /// The pidfd of the process with this index; `None`: the program closed it behind our back. (One that it put
@@ -125,6 +127,8 @@ impl Poller {
 
     /// `shared`: the program has the same open file, which keeps its item until that is taken out.
     pub fn unwatch_process(&self, slot: u32, index: u32, pidfd: i32, shared: bool) {
+        // Where it is now it stays meanwhile.
+        let _hold = births::hold();
         if let Some(pidfd) = self.pidfd_of(slot, index, pidfd) {
             if shared {
                 let _ = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_DEL, pidfd, 0, 0);
@@ -175,10 +179,10 @@ impl Poller {
 
 /// Closes a recorded pidfd. In verify mode the number may be the program's by now.
 fn close_pidfd(fd: i32) {
-    descriptors::disown(fd);
     if front::is_in_front() || pidfd::is_pidfd(fd) {
         sys::close_raw(fd);
     }
+    descriptors::disown(fd);
 }
 
 /// In the child of a fork: closes the pidfds of the queues that `are_gone`, wherever they are.

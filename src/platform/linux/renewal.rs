@@ -93,8 +93,8 @@ impl Renewal<'_> {
         descriptors::note_helper(self.new, self.slot);
         place.store(self.new, SeqCst);
         let _ = sys::epoll_ctl(epoll, EPOLL_CTL_DEL, self.old, 0, 0);
-        descriptors::disown(self.old);
         sys::close_raw(self.old);
+        descriptors::disown(self.old);
         true
     }
 }

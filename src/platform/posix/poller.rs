@@ -629,7 +629,7 @@ impl Poller {
     }
 
     /// Is the number still this queue's pipe?
-    pub fn is_still_open(&self) -> bool {
+    pub fn is_still_open(&self, _: u32) -> bool {
         identity(self.descriptor()) == Some(self.identity.load(SeqCst))
     }
 
@@ -647,13 +647,18 @@ impl Poller {
     }
 
     /// Gives the helper back to the system.
-    pub fn close_helpers(&self) {
+    pub fn close_helpers(&self, _: u32) {
+        self.drop_writer();
+    }
+
+    fn drop_writer(&self) {
+        let _hold = births::hold();
         let writer = self.writer.swap(-1, SeqCst);
         if writer >= 0 {
-            descriptors::disown(writer);
             if self.is_pipe(writer) {
                 sys::close_raw(writer);
             }
+            descriptors::disown(writer);
         }
         self.idle.store(false, SeqCst);
         for due in &self.due {
@@ -662,8 +667,8 @@ impl Poller {
     }
 
     /// In the child of a fork: closes everything, the kqueue descriptor too.
-    pub fn close_all(&self, _: bool) {
-        self.close_helpers();
+    pub fn close_all(&self, slot: u32, _: bool) {
+        self.close_helpers(slot);
         let reader = self.reader.swap(-1, SeqCst);
         if self.is_pipe(reader) {
             sys::close_raw(reader);
@@ -703,7 +708,7 @@ impl Poller {
     /// The number has been closed.
     pub fn abandon(&self) {
         self.reader.store(-1, SeqCst);
-        self.close_helpers();
+        self.drop_writer();
     }
 
     /// The program is about to put another file on the helper's number: it moves.

@@ -3,6 +3,7 @@
 //! Calls go through libc's symbols, so that the sanitizers of the user's program see them.
 
 use crate::errno::{Errno, Result};
+use crate::platform::descriptors;
 use crate::platform::sys::{close_raw, nap};
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -256,7 +257,9 @@ pub fn descriptor_limit() -> u64 {
 /// The least number of a descriptor of ours that the program does not know: it counts on the lowest ones, and 512
 /// leaves select() its half.
 pub fn least_helper() -> c_int {
-    (descriptor_limit() / 2).min(512) as c_int
+    let least = (descriptor_limit() / 2).min(512) as c_int;
+    descriptors::helpers_from(least);
+    least
 }
 
 /// Is the number an open descriptor?
