@@ -8,6 +8,7 @@
 #   make check-full         the same with more rounds, tools, shapes and faults, in some eight minutes
 #   make check-model        the model-based tests find the errors seeded for them
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
+#   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make deb                Debian packages, in build/deb
@@ -123,6 +124,9 @@ check-posix:
 	@$(MAKE) --no-print-directory stage BACKEND=posix STAGE=$(CURDIR)/build/posix
 	tests/posix.sh $(CURDIR)/build/posix
 
+check-cross:
+	CARGOFLAGS='$(CARGOFLAGS)' tests/cross.sh
+
 check-consumers: stage
 	tests/consumers/run.sh $(STAGE)
 
@@ -166,5 +170,5 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-posix check-model check-libevent check-consumers deb dist \
+.PHONY: all install uninstall stage demo check check-full check-posix check-cross check-model check-libevent check-consumers deb dist \
     bench clean force
