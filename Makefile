@@ -170,5 +170,5 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-posix check-cross check-model check-libevent check-consumers deb dist \
-    bench clean force
+.PHONY: all install uninstall stage demo check check-full check-posix check-cross check-model check-libevent check-consumers \
+    deb dist bench clean force
