@@ -9,6 +9,7 @@
 #   make check-model        the model-based tests find the errors seeded for them
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
 #   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source
+#   make check-old-kernel   the C suite in qemu, on the oldest kernel that Debian has; for an hour or two (ARGS)
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make deb                Debian packages, in build/deb
@@ -127,6 +128,9 @@ check-posix:
 check-cross:
 	CARGOFLAGS='$(CARGOFLAGS)' tests/cross.sh
 
+check-old-kernel: stage
+	tests/old-kernel/run.sh $(STAGE)
+
 check-consumers: stage
 	tests/consumers/run.sh $(STAGE)
 
@@ -170,5 +174,5 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-posix check-cross check-model check-libevent check-consumers \
-    deb dist bench clean force
+.PHONY: all install uninstall stage demo check check-full check-posix check-cross check-old-kernel check-model \
+    check-libevent check-consumers deb dist bench clean force

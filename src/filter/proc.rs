@@ -147,10 +147,12 @@ pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Res
         hear(queue, before | change.fflags);
     }
     // One with nothing to say would keep room of the eventlist from those that have (1.12).
-    let knote = *queue.knote(id);
-    let pending = queue.contents.processes.get(knote.aux).is_some_and(|process| process.pending != 0);
-    if pending || knote.is(State::TICK) {
-        queue.activate(id);
+    let aux = queue.knote(id).aux;
+    match queue.contents.processes.get(aux).copied() {
+        Some(process) if process.pending != 0 => queue.activate(id),
+        // What nobody told while it was disabled.
+        Some(Process { watch: Watch::Number(_), pid, .. }) => look_at(queue, id, pid),
+        _ => {}
     }
     Ok(())
 }
