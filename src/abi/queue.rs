@@ -266,6 +266,8 @@ fn run(
     if changes.left > 0 {
         let applied = guarded(|| {
             let mut contents = slot.lock()?;
+            // They came before these.
+            slot.take_triggers(&mut slot.queue(&mut contents));
             let result = slot.queue(&mut contents).apply(changes, events, || cancellation.hold());
             slot.set_attention(&contents);
             result

@@ -343,6 +343,16 @@ impl Poller {
         Ok(())
     }
 
+    /// Does anybody hold the lock of the table?
+    pub fn is_locked(&self) -> bool {
+        self.table.is_locked()
+    }
+
+    /// Does the calling thread, in what a signal handler has interrupted?
+    pub fn lock_is_mine(&self) -> bool {
+        lock::is_mine(&self.table)
+    }
+
     /// Is nobody in the middle of a change, as far as that can be told in the child of a fork?
     pub fn is_whole(&self) -> bool {
         !self.table.is_locked()
