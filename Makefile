@@ -71,6 +71,9 @@ build/options: force
 	@mkdir -p build
 	@echo '$(BACKEND) $(CARGOFLAGS)' | cmp -s - $@ || echo '$(BACKEND) $(CARGOFLAGS)' > $@
 
+# What the header does not define, as the backend does not serve it.
+ABSENT = $(or $(if $(BACKEND),$(wildcard src/platform/$(BACKEND)/absent)),/dev/null)
+
 # Files and links that install places and uninstall removes.
 PLACED = $(LIBDIR)/$(SHARED) $(LIBDIR)/$(SONAME) $(LIBDIR)/libkqueue.so $(LIBDIR)/libkqueue.a \
     $(LIBDIR)/pkgconfig/libkqueue.pc $(CMAKEDIR)/libkqueue-config.cmake $(CMAKEDIR)/libkqueue-config-version.cmake \
@@ -83,7 +86,8 @@ install: all
 	ln -sf $(SHARED) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libkqueue.so
 	$(INSTALL) -m 644 build/libkqueue.a $(DESTDIR)$(LIBDIR)/libkqueue.a
-	$(INSTALL) -m 644 include/kqueue/sys/event.h $(DESTDIR)$(INCLUDEDIR)/kqueue/sys/event.h
+	awk -f include/without.awk $(ABSENT) include/kqueue/sys/event.h \
+	    > $(DESTDIR)$(INCLUDEDIR)/kqueue/sys/event.h
 	$(INSTALL) -m 644 man/kqueue.2 $(DESTDIR)$(MANDIR)/man2/kqueue.2
 	ln -sf kqueue.2 $(DESTDIR)$(MANDIR)/man2/kevent.2
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS_PRIVATE@|$(LIBS_PRIVATE)|' \

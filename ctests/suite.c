@@ -838,6 +838,7 @@ struct declared {
     int not_run;
 };
 
+#define ABSENT DECLARED
 #define DECLARED(backend, name, reason) {backend, name, reason, 0},
 #define NOT_RUN(backend, name, reason) {backend, name, reason, 1},
 static const struct declared declarations[] = {

@@ -32,6 +32,8 @@
 #include <sys/types.h>
 #include <sys/event.h>
 
+#include "absent.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
