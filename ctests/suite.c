@@ -633,6 +633,11 @@ const char *suite_backend(void)
     return backend;
 }
 
+const char *suite_lacks(void)
+{
+    return without ? without : "";
+}
+
 /* On the POSIX backend a thread finds out that a kqueue has become readable, which takes it a moment. */
 int grace(void)
 {
@@ -844,6 +849,7 @@ struct declared {
 static const struct declared declarations[] = {
 #include "declared.h"
 #include "behind.h"
+#include "old.h"
     {NULL, NULL, NULL, 0},
 };
 
@@ -1193,7 +1199,7 @@ static void usage(FILE *out)
             "  -v      show the cases that pass too, and what they print\n"
             "  -j N    run N cases at once (2)\n"
             "  -t N    allow N times the usual time, for valgrind and the like\n"
-            "  -b NAME the backend, for the tables declared.h and behind.h (linux, or CTESTS_BACKEND)\n"
+            "  -b NAME the backend, for the tables declared.h, behind.h and old.h (linux, or CTESTS_BACKEND)\n"
             "  -w NAME on a system without these calls (pidfd, linux: sandbox.c)\n"
             "  --list  print the cases and their rules\n"
             "  --tap   print the Test Anything Protocol\n");

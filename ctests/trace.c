@@ -292,7 +292,9 @@ TEST(endless_wait_is_told_of_before, "10.6 1.4")
     begin(kq);
     start(&thread, wait_for_ever, &kq);
     until_asleep(&thread);
-    snprintf(expected, sizeof expected, "KQ %d: kevent(%d, NULL, 0, <unfinished ...>\n", thread.tid, kq);
+    /* A thread has a number only where the system gives it one, which POSIX does not. */
+    int number = strcmp(suite_backend(), "posix") == 0 ? (int)getpid() : thread.tid;
+    snprintf(expected, sizeof expected, "KQ %d: kevent(%d, NULL, 0, <unfinished ...>\n", number, kq);
     if (thread.tid != 0)
         TOLD_AS_EXPECTED();
     change(kq, 0, EVFILT_LIBKQUEUE, EV_ADD, NOTE_DEBUG, 0, 0);

@@ -131,6 +131,23 @@ pub fn look_at_children(queue: &mut Queue) {
     }
 }
 
+/// A call begins: where its thread does not hear of children any more the clock looks.
+pub fn heed_mask(queue: &mut Queue) {
+    if queue.contents.processes.numbered == 0 || !processes::is_deaf() {
+        return;
+    }
+    for index in 0..queue.contents.processes.indices() {
+        let Some(Process { watch: Watch::Number(_), exited: false, knote, pid, .. }) =
+            queue.contents.processes.get(index).copied()
+        else {
+            continue;
+        };
+        if !queue.knote(knote).is(State::TICK) {
+            look_at(queue, knote, pid);
+        }
+    }
+}
+
 /// Does anybody but a knote of EVFILT_SIGNAL want to hear of SIGCHLD?
 pub fn hears_of_children(queue: &Queue) -> bool {
     queue.contents.processes.numbered > 0

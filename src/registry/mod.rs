@@ -194,7 +194,8 @@ impl Slot {
 
     /// Says whether the next kevent() has to look under the lock before it waits.
     pub fn set_attention(&'static self, contents: &Contents) {
-        let attention = contents.has_ready() || !contents.lookouts.is_empty() || contents.woken;
+        let attention =
+            contents.has_ready() || !contents.lookouts.is_empty() || contents.woken || contents.processes.numbered > 0;
         // It is only written under the lock.
         if self.attention.load(Relaxed) != attention {
             self.attention.store(attention, SeqCst);

@@ -48,7 +48,7 @@ root=$build/root
 rm -rf "$root"
 mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/tmp" "$root/etc"
 cp "$build/packages/bin/busybox" "$root/bin/"
-for name in sh true kill sleep mount ifconfig poweroff uname mkdir cat; do
+for name in sh true kill sleep grep mount ifconfig poweroff uname mkdir cat; do
     ln -s busybox "$root/bin/$name"
 done
 cp "$build/conformance" "$root/bin/"
