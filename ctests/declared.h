@@ -25,10 +25,6 @@ DECLARED("posix", "kevent.kqueue1_flags", PIPE)
 #define LIMIT "poll() takes no more entries than RLIMIT_NOFILE allows (1.1)"
 DECLARED("posix", "kevent.queue_works_at_the_descriptor_limit", LIMIT)
 
-#define SAID "nobody numbers threads, and NOTE_FILE_POLL_INTERVAL is accepted (10.6)"
-DECLARED("posix", "trace.endless_wait_is_told_of_before", SAID)
-DECLARED("posix", "trace.notes_are_named", SAID)
-
 #define THREAD "a thread may be there for what nobody waits for (10.5)"
 NOT_RUN("posix", "proc.no_mark_is_left", THREAD)
 
@@ -105,9 +101,7 @@ DECLARED("posix", "vnode_files.setting_the_times", NO_WATCH)
 DECLARED("posix", "vnode_files.setting_the_times_to_now", NO_WATCH)
 DECLARED("posix", "vnode_files.storing_by_mmap", NO_WATCH)
 DECLARED("posix", "vnode_flags.added_disabled", NO_WATCH)
-DECLARED("posix", "vnode_flags.disabled_with_a_pending_event", NO_WATCH)
 DECLARED("posix", "vnode_flags.dispatch", NO_WATCH)
-DECLARED("posix", "vnode_flags.level_keeps_being_reported", NO_WATCH)
 DECLARED("posix", "vnode_flags.oneshot", NO_WATCH)
 NOT_RUN("posix", "vnode_kinds.device", NO_WATCH)
 DECLARED("posix", "vnode_kinds.symbolic_link", NO_WATCH)
@@ -117,9 +111,7 @@ DECLARED("posix", "vnode_limits.overflow_keeps_what_came_before", NO_WATCH)
 DECLARED("posix", "vnode_parents.events_of_a_directory_add_up", NO_WATCH)
 DECLARED("posix", "vnode_process.changes_by_another_process", NO_WATCH)
 NOT_RUN("posix", "vnode_process.threads_come_and_go", NO_WATCH)
-DECLARED("posix", "vnode_queue.level_keeps_it_readable", NO_WATCH)
 NOT_RUN("posix", "vnode_queue.no_event_is_lost", NO_WATCH)
-DECLARED("posix", "vnode_queue.queue_polls_readable", NO_WATCH)
 DECLARED("posix", "vnode_wishes.short_eventlists", NO_WATCH)
 
 /* What the build does not have, and its header does not define (absent.h). */

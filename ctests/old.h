@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cases that fail on the kernel of tests/old-kernel (-b linux-old), beside those of declared.h. BUGS.md says these
+ * Cases that fail on an older Linux: on the kernel of tests/old-kernel (-b linux-old), beside those of declared.h. BUGS.md says these
  * things where it speaks of what older kernels lack.
  */
 #define FIRST_THREAD "before Linux 5.16 waitid(WNOWAIT) gives the status with which the first thread ended (8.2)"
@@ -22,3 +22,14 @@ NOT_RUN("linux-old", "vnode_rights.unreadable_file_of_which_only_writes_are_want
 NOT_RUN("linux-old", "vnode_rights.unreadable_path_descriptor", STAMP)
 
 DECLARED("linux-old", "signal.ignored_lives_on_across_exec", "the shell of the initramfs does not leave SIGHUP ignored")
+
+/* And those of EVFILT_PROC that fail without process descriptors (-b linux-nopidfd -w pidfd). */
+#define BY_NUMBER "without pidfds a process is looked at by its number (8.1, 8.4)"
+DECLARED("linux-nopidfd", "proc.thread_is_no_process", BY_NUMBER)
+NOT_RUN("linux-nopidfd", "proc.ended_knote_is_not_the_next_process", BY_NUMBER)
+NOT_RUN("linux-nopidfd", "proc.process_of_another_namespace", BY_NUMBER)
+NOT_RUN("linux-nopidfd", "proc.family_that_is_gone", "who tells of a child that was reaped is a matter of luck there (8.3)")
+NOT_RUN("linux-nopidfd", "proc.exit_makes_the_kqueue_readable", "SIGCHLD ends a poll() of the program's (7.2)")
+#define CLOCK "all processes are looked at 50 times a second (10.5)"
+NOT_RUN("linux-nopidfd", "proc.burst_of_forks", CLOCK)
+NOT_RUN("linux-nopidfd", "proc.children_are_found_after_a_burst", CLOCK)

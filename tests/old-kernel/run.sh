@@ -58,5 +58,5 @@ echo "-t 6 -j 2 ${ARGS:-}" > "$root/arguments"
 
 qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m 2G -kernel "$build/vmlinuz" -initrd "$build/initramfs" \
     -append "console=ttyS0 quiet panic=-1" -nographic -no-reboot -nic none -monitor none </dev/null |
-    tr -d '\r' | tee "$build/log"
+    sed -u 's|\r$||' | tee "$build/log"
 grep -q '^status 0$' "$build/log"
