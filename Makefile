@@ -8,6 +8,8 @@
 #   make check-full         the same with more rounds, tools, shapes and faults, in some eight minutes
 #   make check-model        the model-based tests find the errors seeded for them
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
+#   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source
+#   make check-old-kernel   the C suite in qemu, on the oldest kernel that Debian has; for an hour or two (ARGS)
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make deb                Debian packages, in build/deb
@@ -69,6 +71,9 @@ build/options: force
 	@mkdir -p build
 	@echo '$(BACKEND) $(CARGOFLAGS)' | cmp -s - $@ || echo '$(BACKEND) $(CARGOFLAGS)' > $@
 
+# What the header does not define, as the backend does not serve it.
+ABSENT = $(or $(if $(BACKEND),$(wildcard src/platform/$(BACKEND)/absent)),/dev/null)
+
 # Files and links that install places and uninstall removes.
 PLACED = $(LIBDIR)/$(SHARED) $(LIBDIR)/$(SONAME) $(LIBDIR)/libkqueue.so $(LIBDIR)/libkqueue.a \
     $(LIBDIR)/pkgconfig/libkqueue.pc $(CMAKEDIR)/libkqueue-config.cmake $(CMAKEDIR)/libkqueue-config-version.cmake \
@@ -81,7 +86,8 @@ install: all
 	ln -sf $(SHARED) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libkqueue.so
 	$(INSTALL) -m 644 build/libkqueue.a $(DESTDIR)$(LIBDIR)/libkqueue.a
-	$(INSTALL) -m 644 include/kqueue/sys/event.h $(DESTDIR)$(INCLUDEDIR)/kqueue/sys/event.h
+	awk -f include/without.awk $(ABSENT) include/kqueue/sys/event.h \
+	    > $(DESTDIR)$(INCLUDEDIR)/kqueue/sys/event.h
 	$(INSTALL) -m 644 man/kqueue.2 $(DESTDIR)$(MANDIR)/man2/kqueue.2
 	ln -sf kqueue.2 $(DESTDIR)$(MANDIR)/man2/kevent.2
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS_PRIVATE@|$(LIBS_PRIVATE)|' \
@@ -122,6 +128,12 @@ check-full: stage
 check-posix:
 	@$(MAKE) --no-print-directory stage BACKEND=posix STAGE=$(CURDIR)/build/posix
 	tests/posix.sh $(CURDIR)/build/posix
+
+check-cross:
+	CARGOFLAGS='$(CARGOFLAGS)' tests/cross.sh
+
+check-old-kernel: stage
+	tests/old-kernel/run.sh $(STAGE)
 
 check-consumers: stage
 	tests/consumers/run.sh $(STAGE)
@@ -166,5 +178,5 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-posix check-model check-libevent check-consumers deb dist \
-    bench clean force
+.PHONY: all install uninstall stage demo check check-full check-posix check-cross check-old-kernel check-model \
+    check-libevent check-consumers deb dist bench clean force

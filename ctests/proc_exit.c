@@ -380,6 +380,29 @@ TEST(exec_by_another_thread_is_no_exit, "8.2")
     }
 }
 
+/* 8.2 7.5 A program that blocks SIGCHLD later, or had it blocked, hears of its children, and the signal is its own. */
+TEST(sigchld_is_blocked, "8.2 7.5")
+{
+    for (int later = 0; later < 2; later++) {
+        int kq = queue();
+        struct puppet child;
+        sigset_t set, pending;
+        sigemptyset(&set);
+        sigaddset(&set, SIGCHLD);
+        OK(sigprocmask(later ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL));
+        give_birth(&child);
+        change(kq, child.pid, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, 1);
+        OK(sigprocmask(SIG_BLOCK, &set, NULL));
+        order(&child, EXIT, 5);
+        EXPECT_EXIT(kq, child.pid, CODE(5), 1);
+        CHECK_EQ(reap(child.pid), CODE(5));
+        OK(sigpending(&pending));
+        CHECK(sigismember(&pending, SIGCHLD));
+        CHECK_EQ(sigwaitinfo(&set, NULL), SIGCHLD);
+        nothing(kq);
+    }
+}
+
 /* 8.2 The end of a thread is not the end of its process. */
 TEST(thread_end_is_no_exit, "8.2")
 {

@@ -11,6 +11,8 @@
 #define SUITE "suite"
 #include "suite.h"
 
+#include "sandbox.h"
+
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -624,10 +626,16 @@ void suite_take(const char *file, int line, int fd, size_t n)
 }
 
 static const char *backend;
+static const char *without; /* what the system is made to lack */
 
 const char *suite_backend(void)
 {
     return backend;
+}
+
+const char *suite_lacks(void)
+{
+    return without ? without : "";
 }
 
 /* On the POSIX backend a thread finds out that a kqueue has become readable, which takes it a moment. */
@@ -835,11 +843,13 @@ struct declared {
     int not_run;
 };
 
+#define ABSENT DECLARED
 #define DECLARED(backend, name, reason) {backend, name, reason, 0},
 #define NOT_RUN(backend, name, reason) {backend, name, reason, 1},
 static const struct declared declarations[] = {
 #include "declared.h"
 #include "behind.h"
+#include "old.h"
     {NULL, NULL, NULL, 0},
 };
 
@@ -939,6 +949,8 @@ static void run_case(const struct running *slot)
     cores.rlim_cur = 0;
     setrlimit(RLIMIT_CORE, &cores);
 
+    if (without && !sandbox_enter(without))
+        FAIL("nobody knows what %s is", without);
     slot->test->run();
 
     int expected = RUNNING;
@@ -1182,12 +1194,13 @@ static int compare_tests(const void *a, const void *b)
 static void usage(FILE *out)
 {
     fprintf(out,
-            "usage: conformance [-v] [-j N] [-t FACTOR] [-b BACKEND] [--tap] [--list] [FILTER...]\n"
+            "usage: conformance [-v] [-j N] [-t FACTOR] [-b BACKEND] [-w CALLS] [--tap] [--list] [FILTER...]\n"
             "  FILTER  a case, a suite, suite.case, a rule (1.5) or a section (1)\n"
             "  -v      show the cases that pass too, and what they print\n"
             "  -j N    run N cases at once (2)\n"
             "  -t N    allow N times the usual time, for valgrind and the like\n"
-            "  -b NAME the backend, for the tables declared.h and behind.h (linux, or CTESTS_BACKEND)\n"
+            "  -b NAME the backend, for the tables declared.h, behind.h and old.h (linux, or CTESTS_BACKEND)\n"
+            "  -w NAME on a system without these calls (pidfd, linux: sandbox.c)\n"
             "  --list  print the cases and their rules\n"
             "  --tap   print the Test Anything Protocol\n");
 }
@@ -1247,6 +1260,8 @@ int main(int argc, char **argv)
             return 0;
         } else if (strcmp(argument, "-b") == 0 && i + 1 < argc) {
             backend = argv[++i];
+        } else if (strcmp(argument, "-w") == 0 && i + 1 < argc) {
+            without = argv[++i];
         } else if (argument[0] == '-' && argument[1] && strchr("jt", argument[1])) {
             int value = number_of(argument[2] ? argument + 2 : argv[++i]);
             if (argument[1] == 't')

@@ -32,6 +32,8 @@
 #include <sys/types.h>
 #include <sys/event.h>
 
+#include "absent.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -251,6 +253,8 @@ void suite_take(const char *file, int line, int fd, size_t n);
 int readable(int fd);
 /* What the library under test is built on, as -b says: "linux", "posix"... */
 const char *suite_backend(void);
+/* What the option -w takes away; "" if nothing. */
+const char *suite_lacks(void);
 /* How long that may take on this backend until it is true, in milliseconds; mostly 0. */
 int grace(void);
 

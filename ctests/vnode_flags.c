@@ -128,6 +128,7 @@ TEST(added_disabled, "2.2 2.5 5.4")
 TEST(disabled_with_a_pending_event, "2.5 10.5")
 {
     int kq = queue(), fd = new_file("file", SIZE);
+    look_often(kq);
     watch(kq, fd, NOTE_WRITE | NOTE_ATTRIB, 1);
     for (int round = 0; round < 3; round++) {
         overwrite(fd);
@@ -328,6 +329,7 @@ TEST(dispatch_without_clear, "2.8 2.10 5.1")
 TEST(level_keeps_being_reported, "2.10 5.1 10.5")
 {
     int kq = queue(), fd = new_file("file", SIZE);
+    look_often(kq);
     change(kq, fd, EVFILT_VNODE, EV_ADD, CHANGES & ~NOTE_LINK, 77, 1);
     overwrite(fd);
     for (int i = 0; i < 3; i++) {

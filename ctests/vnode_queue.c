@@ -25,6 +25,7 @@ static int selectable(int fd)
 TEST(queue_polls_readable, "10.5 3.8")
 {
     int outer = queue(), kq = queue(), fd = new_file("file", SIZE);
+    look_often(kq);
     change(outer, kq, EVFILT_READ, EV_ADD, 0, 0, 1);
     watch(kq, fd, NOTE_WRITE, 2);
     for (int round = 0; round < 5; round++) {
@@ -46,6 +47,7 @@ TEST(queue_polls_readable, "10.5 3.8")
 TEST(level_keeps_it_readable, "10.5 2.10")
 {
     int outer = queue(), kq = queue(), fd = new_file("file", SIZE);
+    look_often(kq);
     change(outer, kq, EVFILT_READ, EV_ADD, 0, 0, 1);
     change(kq, fd, EVFILT_VNODE, EV_ADD, NOTE_WRITE, 0, 2);
     overwrite(fd);

@@ -52,6 +52,7 @@ TEST(short_eventlists, "1.12 2.9 10.5")
     enum { N = 50 };
     int kq = queue(), fds[N];
     char path[32];
+    look_often(kq);
     for (int i = 0; i < N; i++) {
         snprintf(path, sizeof path, "file%d", i);
         fds[i] = new_file(path, SIZE);

@@ -18,6 +18,13 @@
 #define NOTE_TRUNCATE 0 /* OpenBSD's: elsewhere nothing tells of it */
 #endif
 
+/* Where files are looked at by the clock, it is to go faster than a case waits for the queue to poll readable. */
+#define look_often(kq)                                                                                      \
+    do {                                                                                                    \
+        if (strcmp(suite_backend(), "posix") == 0)                                                          \
+            change(kq, 0, EVFILT_LIBKQUEUE, EV_ADD, NOTE_FILE_POLL_INTERVAL, 5 * MILLISECOND, 0);           \
+    } while (0)
+
 /* Every note of a change. */
 #define CHANGES                                                                                             \
     (NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_LINK | NOTE_RENAME | NOTE_TRUNCATE)

@@ -131,6 +131,23 @@ pub fn look_at_children(queue: &mut Queue) {
     }
 }
 
+/// A call begins: where its thread does not hear of children any more the clock looks.
+pub fn heed_mask(queue: &mut Queue) {
+    if queue.contents.processes.numbered == 0 || !processes::is_deaf() {
+        return;
+    }
+    for index in 0..queue.contents.processes.indices() {
+        let Some(Process { watch: Watch::Number(_), exited: false, knote, pid, .. }) =
+            queue.contents.processes.get(index).copied()
+        else {
+            continue;
+        };
+        if !queue.knote(knote).is(State::TICK) {
+            look_at(queue, knote, pid);
+        }
+    }
+}
+
 /// Does anybody but a knote of EVFILT_SIGNAL want to hear of SIGCHLD?
 pub fn hears_of_children(queue: &Queue) -> bool {
     queue.contents.processes.numbered > 0
@@ -147,10 +164,12 @@ pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Res
         hear(queue, before | change.fflags);
     }
     // One with nothing to say would keep room of the eventlist from those that have (1.12).
-    let knote = *queue.knote(id);
-    let pending = queue.contents.processes.get(knote.aux).is_some_and(|process| process.pending != 0);
-    if pending || knote.is(State::TICK) {
-        queue.activate(id);
+    let aux = queue.knote(id).aux;
+    match queue.contents.processes.get(aux).copied() {
+        Some(process) if process.pending != 0 => queue.activate(id),
+        // What nobody told while it was disabled.
+        Some(Process { watch: Watch::Number(_), pid, .. }) => look_at(queue, id, pid),
+        _ => {}
     }
     Ok(())
 }

@@ -291,6 +291,7 @@ impl Queue<'_> {
     fn begin(&mut self, slot: &'static Slot, out: &mut impl Eventlist, kernel_can_tell: bool, half: usize) -> bool {
         slot.take_triggers(self);
         self.signals_caught(slot.take_signals());
+        filter::proc::heed_mask(self);
         self.check_lookouts();
         let contents = &mut *self.contents;
         // Processes wait for the kernel every time, where they cannot be crowded out.

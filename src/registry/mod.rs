@@ -118,7 +118,12 @@ impl Slot {
     /// Does the calling thread hold the lock? Then it is in a signal handler that interrupted the library.
     #[inline]
     pub fn lock_is_mine(&'static self) -> bool {
-        lock::is_mine(&self.contents)
+        lock::is_mine(&self.contents) || self.kernel.lock_is_mine()
+    }
+
+    /// Does anybody hold it, or that of the system's side, which is taken under it or alone?
+    fn is_locked(&'static self) -> bool {
+        self.contents.is_locked() || self.kernel.is_locked()
     }
 
     /// Must the caller not wait for the lock? It is a handler then, and what it interrupted holds another queue's: the
@@ -126,7 +131,7 @@ impl Slot {
     /// to ask here finds its lock held by one that does not let go.
     #[inline]
     pub fn lock_is_crossed(&'static self) -> bool {
-        self.contents.is_locked() && self.stays_locked_across()
+        self.is_locked() && self.stays_locked_across()
     }
 
     #[cold]
@@ -137,7 +142,7 @@ impl Slot {
             return false;
         }
         for _ in 0..TURNS {
-            if !self.contents.is_locked() {
+            if !self.is_locked() {
                 return false;
             }
             std::thread::yield_now();
@@ -189,7 +194,8 @@ impl Slot {
 
     /// Says whether the next kevent() has to look under the lock before it waits.
     pub fn set_attention(&'static self, contents: &Contents) {
-        let attention = contents.has_ready() || !contents.lookouts.is_empty() || contents.woken;
+        let attention =
+            contents.has_ready() || !contents.lookouts.is_empty() || contents.woken || contents.processes.numbered > 0;
         // It is only written under the lock.
         if self.attention.load(Relaxed) != attention {
             self.attention.store(attention, SeqCst);

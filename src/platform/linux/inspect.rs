@@ -8,6 +8,7 @@ use super::poller::Mask;
 use super::sys;
 use crate::errno::Errno;
 use crate::platform::unix::file_state::{identity_of, state_of};
+use crate::platform::unix::kernel;
 use libc::{c_int, POLLIN, POLLOUT, POLLPRI};
 
 pub use crate::platform::unix::file_state::identity;
@@ -124,7 +125,7 @@ fn learn(fd: i32, kind: &mut Kind) -> Kind {
 /// How much there is to read from `fd`, which epoll says can be read, and nothing else. `None`: it takes a closer look.
 #[inline]
 pub fn bytes_to_read(fd: i32) -> Option<i64> {
-    sys::ioctl_int(fd, libc::FIONREAD).ok().filter(|&bytes| bytes > 0)
+    sys::bytes_to_read(fd).ok().filter(|&bytes| bytes > 0)
 }
 
 /// How `fd` stands for reading. `seen`: the events that epoll has just reported, `None` to ask.
@@ -134,7 +135,7 @@ pub fn readable(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
     if !mask.concerns_reading() {
         return Status::NOT_READY;
     }
-    let pending = sys::ioctl_int(fd, libc::FIONREAD);
+    let pending = sys::bytes_to_read(fd);
     match pending {
         Ok(bytes) if bytes > 0 && !mask.has(Mask::RDHUP | Mask::HUP | Mask::ERR) => Status::ready(bytes),
         // Closed round us, while somebody else holds the file open.
@@ -175,7 +176,7 @@ fn datagram_readable(fd: i32, mask: Mask, pending: Result<i64, Errno>) -> Status
         return Status { unconditional, ..Status::ready(pending.unwrap_or(1)) };
     }
     if Mask(sys::poll(fd, POLLIN)).has(Mask::IN) {
-        Status::ready(sys::ioctl_int(fd, libc::FIONREAD).unwrap_or(1))
+        Status::ready(sys::bytes_to_read(fd).unwrap_or(1))
     } else {
         Status::NOT_READY
     }
@@ -198,7 +199,7 @@ fn stream_readable(fd: i32, kind: Kind, mask: Mask, pending: Result<i64, Errno>)
         // Not connected, or another reader was faster: unless the system insists there is something to read
         // (urgent data at the mark, an empty record).
         _ if mask.has(Mask::IN) && Mask(sys::poll(fd, POLLIN)).has(Mask::IN) => {
-            let bytes = sys::ioctl_int(fd, libc::FIONREAD).unwrap_or(1);
+            let bytes = sys::bytes_to_read(fd).unwrap_or(1);
             Status::ready(if kind == Kind::OtherStream { bytes } else { bytes.max(1) })
         }
         _ => Status::NOT_READY,
@@ -212,7 +213,7 @@ fn connections_waiting(fd: i32, kind: Kind) -> Option<i64> {
         return None;
     }
     let waiting = match kind {
-        Kind::TcpStream => tcp_info(fd).map_or(1, |info| i64::from(info.unacked)),
+        Kind::TcpStream => kernel::tcp_info(fd).map_or(1, |info| info.waiting()),
         _ => 1,
     };
     Some(waiting.max(1))
@@ -238,7 +239,7 @@ fn writable_by_kind(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
             if mask.has(Mask::ERR) {
                 return Status::end(0, 0);
             }
-            let room = sys::pipe_size(fd).unwrap_or(0) - sys::ioctl_int(fd, libc::FIONREAD).unwrap_or(0);
+            let room = kernel::pipe_size(fd).unwrap_or(0) - sys::bytes_to_read(fd).unwrap_or(0);
             Status::ready(room.max(1))
         }
         Kind::Terminal if mask.has(Mask::HUP) => Status::end(0, 0),
@@ -255,8 +256,8 @@ fn stream_writable(fd: i32, kind: Kind, mask: Mask) -> Status {
         return Status::NOT_READY;
     }
     let shut = match kind {
-        Kind::TcpStream => match tcp_info(fd) {
-            Some(info) if info.state == TCP_LISTEN => return Status::NOT_READY,
+        Kind::TcpStream => match kernel::tcp_info(fd) {
+            Some(info) if info.listens() => return Status::NOT_READY,
             Some(info) => info.cannot_send(),
             None => mask.has(Mask::HUP),
         },
@@ -276,117 +277,21 @@ fn stream_writable(fd: i32, kind: Kind, mask: Mask) -> Status {
 
 /// Free space in the send buffer, at least 1 where the system says that it takes some.
 fn send_space(fd: i32, queued: bool) -> i64 {
-    const WMEM_ALLOC: usize = 2;
-    const SNDBUF: usize = 3;
-    const WMEM_QUEUED: usize = 5;
-    match sys::socket_option(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, [0u32; 9]) {
-        // TCP counts what it has queued; the others what they have in flight.
-        Ok((memory, _)) => {
-            let used = memory[if queued { WMEM_QUEUED } else { WMEM_ALLOC }];
-            (i64::from(memory[SNDBUF]) - i64::from(used)).max(1)
-        }
-        Err(_) => 1,
-    }
-}
-
-const TCP_ESTABLISHED: u8 = 1;
-const TCP_CLOSE: u8 = 7;
-const TCP_CLOSE_WAIT: u8 = 8;
-const TCP_SYN_SENT: u8 = 2;
-const TCP_SYN_RECV: u8 = 3;
-const TCP_LISTEN: u8 = 10;
-
-/// The fields of the kernel's `struct tcp_info` (linux/tcp.h) that tell how a connection ended.
-struct TcpInfo {
-    state: u8,
-    options: u8,
-    retransmits: u8,
-    probes: u8,
-    backoff: u8,
-    unacked: u32,
-    /// Milliseconds since the peer last acknowledged something.
-    last_ack: u32,
-    rtt: u32,
-    total_retransmits: u32,
-    segments_in: u32,
-}
-
-impl TcpInfo {
-    fn cannot_send(&self) -> bool {
-        !matches!(self.state, TCP_ESTABLISHED | TCP_CLOSE_WAIT | TCP_SYN_SENT | TCP_SYN_RECV)
-    }
-
-    fn was_established(&self) -> bool {
-        self.rtt != 0 || self.options != 0
-    }
-}
-
-fn tcp_info(fd: i32) -> Option<TcpInfo> {
-    // Bytes 0 to 7 are small fields, then come 32-bit words; offsets as in linux/tcp.h.
-    let (raw, length) = sys::socket_option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, [0u32; 60]).ok()?;
-    let word = |offset: usize| if offset + 4 <= length { raw[offset / 4] } else { 0 };
-    let byte = |offset: usize| raw[offset / 4].to_ne_bytes()[offset % 4];
-    Some(TcpInfo {
-        state: byte(0),
-        retransmits: byte(2),
-        probes: byte(3),
-        backoff: byte(4),
-        options: byte(5),
-        unacked: word(24),
-        last_ack: word(56),
-        rtt: word(68),
-        total_retransmits: word(100),
-        segments_in: word(140),
-    })
+    kernel::send_space(fd, queued).unwrap_or(1).max(1)
 }
 
 /// How many bytes a connection has ever received, or, if it is asked about writing, got acknowledged. `None`: nobody
 /// counts.
 #[allow(dead_code)] // not every backend's
 pub fn count(fd: i32, kind: Kind, writing: bool) -> Option<u64> {
-    if kind != Kind::TcpStream {
-        return None;
-    }
-    let (raw, length) = sys::socket_option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, [0u64; 30]).ok()?;
-    let word = if writing { 15 } else { 16 };
-    (length >= (word + 1) * 8).then(|| raw[word])
+    (kind == Kind::TcpStream).then(|| kernel::tcp_info(fd)).flatten()?.bytes(writing)
 }
 
-/// Did the system give a connection up, after it had said everything often enough? A reset may come in the middle
-/// of that, so the counters have to be near their limits; the kernel counts time, which at a long round trip
-/// takes fewer attempts.
-fn gave_up(fd: i32, info: &TcpInfo) -> bool {
-    const TCP_USER_TIMEOUT: c_int = 18;
-    const DEFAULT_ATTEMPTS: u64 = 15;
-    let option = |name, otherwise| {
-        sys::socket_option::<u32>(fd, libc::IPPROTO_TCP, name, 0).map_or(otherwise, |(value, _)| value)
-    };
-    let attempts = u32::from(info.retransmits.max(info.backoff)).max(u32::from(info.probes));
-    let patience = option(TCP_USER_TIMEOUT, 0);
-    if patience > 0 && attempts > 0 && info.last_ack >= patience {
-        return true;
-    }
-    let limit = sys::connection_attempts().unwrap_or(DEFAULT_ATTEMPTS);
-    u64::from(attempts) * 3 >= limit.max(1) * 2 || u32::from(info.probes) >= option(libc::TCP_KEEPCNT, u32::MAX).max(1)
-}
-
-/// Which error lies on a connection that has one. An error that ends nothing (a message in the error queue)
-/// is 0.
+/// Which error lies on a connection that has one.
 #[cold]
 fn connection_error(fd: i32, kind: Kind) -> u32 {
-    let error = match kind {
-        Kind::TcpStream => match tcp_info(fd) {
-            None => libc::ECONNRESET,
-            Some(info) if info.state != TCP_CLOSE => 0,
-            Some(info) if info.was_established() && gave_up(fd, &info) => libc::ETIMEDOUT,
-            Some(info) if info.was_established() => libc::ECONNRESET,
-            Some(info) if info.segments_in > 0 => libc::ECONNREFUSED,
-            Some(info) if info.total_retransmits > 0 || info.retransmits > 0 => libc::ETIMEDOUT,
-            Some(_) => libc::EHOSTUNREACH,
-        },
-        _ => libc::ECONNRESET,
-    };
-    error as u32
+    let info = (kind == Kind::TcpStream).then(|| kernel::tcp_info(fd)).flatten();
+    info.map_or(libc::ECONNRESET, |info| info.error(fd)) as u32
 }
 
 /// Everything that the kernel says of the descriptor now.
@@ -411,8 +316,8 @@ pub fn emptied(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
         return status;
     }
     let left = match *kind {
-        Kind::PipeWriter | Kind::PipeBoth => sys::ioctl_int(fd, libc::FIONREAD),
-        _ => sys::ioctl_int(fd, libc::TIOCOUTQ),
+        Kind::PipeWriter | Kind::PipeBoth => sys::bytes_to_read(fd),
+        _ => sys::bytes_queued(fd),
     };
     match left {
         Ok(bytes) if bytes > 0 => Status::NOT_READY,

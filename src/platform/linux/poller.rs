@@ -156,6 +156,17 @@ impl Poller {
     #[inline]
     pub fn rest(&'static self, _: u32, _: impl Fn() -> bool) {}
 
+    /// There is no lock beside the queue's.
+    #[inline]
+    pub fn is_locked(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    pub fn lock_is_mine(&self) -> bool {
+        false
+    }
+
     /// Is nobody in the middle of a change? The kernel's side always is whole.
     pub fn is_whole(&self) -> bool {
         true

@@ -54,6 +54,11 @@ pub fn needs_clock(_: i32) -> bool {
     true
 }
 
+/// So nobody has to hear a signal.
+pub fn is_deaf() -> bool {
+    false
+}
+
 /// Calls `each` with the children of a process, as far as /proc tells.
 pub fn children_of(pid: i32, each: &mut impl FnMut(i32)) {
     let _no_fork = births::hold();

@@ -1,20 +1,16 @@
 //! What happens when the library is loaded: libc's functions are found, fork handlers registered, and it is
 //! found out whether the program's close() comes to us. No thread, no descriptor, no allocation.
 
-use super::next;
+use super::{next, sys};
 use crate::platform::front;
 use crate::registry::fork;
 use crate::trace;
-use core::ffi::{c_char, c_int, CStr};
+use core::ffi::{c_int, CStr};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 #[used]
 #[link_section = ".init_array"]
 static CONSTRUCTOR: extern "C" fn() = constructor;
-
-extern "C" {
-    fn secure_getenv(name: *const c_char) -> *const c_char;
-}
 
 static STARTED: AtomicBool = AtomicBool::new(false);
 static PROBED: AtomicBool = AtomicBool::new(false);
@@ -53,7 +49,7 @@ fn start() {
 fn environment(name: &CStr) -> Option<&'static CStr> {
     // SAFETY: the name is NUL-terminated; the value is used by the constructor alone, which nobody's setenv() meets.
     unsafe {
-        let value = secure_getenv(name.as_ptr());
+        let value = sys::secure_getenv(name.as_ptr());
         (!value.is_null()).then(|| CStr::from_ptr(value))
     }
 }
@@ -81,13 +77,13 @@ fn closes_come_to_us() -> bool {
         // Fully static: there is no other.
         return true;
     }
-    let errno = super::sys::last_errno();
+    let errno = sys::last_errno();
     // SAFETY: `close` has this type everywhere, and -1 closes nothing.
     unsafe {
         let close = core::mem::transmute::<*mut core::ffi::c_void, extern "C" fn(c_int) -> c_int>(address);
         close(-1);
     }
-    super::sys::set_errno(errno);
+    sys::set_errno(errno);
     PROBED.load(SeqCst)
 }
 

@@ -8,9 +8,14 @@ use crate::errno::{Errno, Result};
 use crate::platform::unix;
 use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicUsize;
-use libc::{c_int, epoll_event, timespec};
+use libc::{c_char, c_int, epoll_event, timespec};
 
+pub(in crate::platform) use libc::{__errno_location as errno_location, MAP_NORESERVE};
 pub use unix::sys::*;
+
+extern "C" {
+    pub(super) fn secure_getenv(name: *const c_char) -> *const c_char;
+}
 
 fn futex_half(word: &AtomicUsize) -> *mut u32 {
     let half = word.as_ptr().cast::<u32>();
@@ -143,11 +148,6 @@ pub fn put_on_number(fd: c_int, number: c_int) -> Result<()> {
 pub fn is_connector(fd: c_int) -> bool {
     let option = |name| socket_option::<c_int>(fd, libc::SOL_SOCKET, name, 0).map_or(-1, |(value, _)| value);
     option(libc::SO_DOMAIN) == libc::AF_NETLINK && option(libc::SO_PROTOCOL) == libc::NETLINK_CONNECTOR
-}
-
-pub fn pipe_size(fd: c_int) -> Result<i64> {
-    // SAFETY: no pointers.
-    check(unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) }).map(i64::from)
 }
 
 /// What /proc calls the file under `fd`, as far as it fits.

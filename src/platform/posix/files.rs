@@ -60,7 +60,7 @@ pub fn vnode(fd: c_int) -> Result<(FileState, bool)> {
 
 /// pipe(2), not a FIFO? The pipes of a system are on one device, and every queue has one.
 fn is_pipe(stat: &libc::stat) -> bool {
-    super::poller::device_of_pipes() == Some(stat.st_dev)
+    super::pipe::device_of_pipes() == Some(stat.st_dev)
 }
 
 /// What a file is called nobody tells.

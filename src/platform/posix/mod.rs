@@ -6,19 +6,24 @@
 
 #[path = "../linux/births.rs"]
 pub mod births;
+mod buffer;
 pub mod connector;
 pub mod files;
+mod idle;
 #[path = "../linux/inspect.rs"]
 pub mod inspect;
 pub mod next;
 #[path = "../linux/outlet.rs"]
 pub mod outlet;
+mod pipe;
 pub mod poller;
 pub mod processes;
 pub mod renewal;
 pub mod signals;
+mod sleepers;
 #[path = "../linux/start.rs"]
 pub mod start;
 pub mod sys;
 mod table;
+mod timers;
 pub mod watchman;

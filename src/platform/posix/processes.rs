@@ -36,7 +36,12 @@ pub fn children_of(_: i32, _: &mut impl FnMut(i32)) {}
 
 /// Does it take the clock to learn of its end? Of children SIGCHLD tells, where the program lets it in.
 pub fn needs_clock(pid: i32) -> bool {
-    exit_status_of_child(pid).is_err() || signals::thread_blocks() & signals::bit(libc::SIGCHLD) != 0
+    exit_status_of_child(pid).is_err() || is_deaf()
+}
+
+/// Does the calling thread block the signal that tells of children? It may be the only one there is.
+pub fn is_deaf() -> bool {
+    signals::thread_blocks() & signals::bit(libc::SIGCHLD) != 0
 }
 
 /// Nobody tells when a process started: a later one with its number is taken for the same.

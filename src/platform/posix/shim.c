@@ -8,8 +8,20 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+int *kq_errno(void)
+{
+	return &errno;
+}
+
+/* What the program's user has no right to choose for it is not looked at. */
+char *kq_secure_getenv(const char *name)
+{
+	return getuid() == geteuid() && getgid() == getegid() ? getenv(name) : NULL;
+}
 
 /* ppoll(); mask NULL: the thread's own, time-out NULL: for ever. A cancellation point. */
 int kq_poll(struct pollfd *entries, unsigned long count, const struct timespec *timeout, const sigset_t *mask)

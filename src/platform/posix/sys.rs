@@ -4,9 +4,24 @@ use crate::errno::Result;
 use crate::platform::unix;
 use crate::platform::unix::file_state::identity;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use libc::{c_int, pollfd, timespec};
+use libc::{c_char, c_int, pollfd, timespec};
 
 pub use unix::sys::*;
+
+/// Not in POSIX: a table that is mapped may count as used.
+pub(in crate::platform) const MAP_NORESERVE: c_int = 0;
+
+extern "C" {
+    fn kq_errno() -> *mut c_int;
+    #[link_name = "kq_secure_getenv"]
+    pub(super) fn secure_getenv(name: *const c_char) -> *const c_char;
+}
+
+/// Every libc has its own name for it.
+pub(in crate::platform) unsafe fn errno_location() -> *mut c_int {
+    // SAFETY: no preconditions.
+    unsafe { kq_errno() }
+}
 
 /// How long a thread sleeps that waits for a lock: there is nothing in POSIX that could wake it and that fork and
 /// signal handlers leave alone.
@@ -100,13 +115,8 @@ pub fn is_queue(fd: c_int) -> bool {
     stat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
 }
 
-/// How much a pipe takes, where the system tells.
-pub fn pipe_size(fd: c_int) -> Result<i64> {
-    // SAFETY: no pointers.
-    check(unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) }).map(i64::from)
-}
-
 /// How often a connection says its last words again before it gives up, if the system tells.
+#[allow(dead_code)] // only some kernels tell of a connection what makes this matter
 pub fn connection_attempts() -> Option<u64> {
     None
 }

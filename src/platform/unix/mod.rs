@@ -2,5 +2,6 @@
 
 pub mod events;
 pub mod file_state;
+pub mod kernel;
 pub mod next;
 pub mod sys;

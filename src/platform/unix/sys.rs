@@ -4,7 +4,7 @@
 
 use crate::errno::{Errno, Result};
 use crate::platform::descriptors;
-use crate::platform::sys::{close_raw, nap};
+use crate::platform::sys::{close_raw, errno_location, nap, MAP_NORESERVE};
 use core::cell::Cell;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -24,13 +24,13 @@ extern "C-unwind" {
 
 /// What libc left in errno.
 pub fn last_errno() -> Errno {
-    // SAFETY: __errno_location is valid for the life of the thread.
-    Errno(unsafe { *libc::__errno_location() })
+    // SAFETY: the place of errno is valid for the life of the thread.
+    Errno(unsafe { *errno_location() })
 }
 
 pub fn set_errno(errno: Errno) {
     // SAFETY: as in `last_errno`.
-    unsafe { *libc::__errno_location() = errno.0 }
+    unsafe { *errno_location() = errno.0 }
 }
 
 #[inline]
@@ -91,7 +91,7 @@ pub fn map_zeroed(bytes: usize) -> Option<*mut u8> {
             core::ptr::null_mut(),
             bytes,
             libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            libc::MAP_PRIVATE | libc::MAP_ANON | MAP_NORESERVE,
             -1,
             0,
         )
@@ -251,7 +251,9 @@ pub fn descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
     // SAFETY: `limit` is a local.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
-    limit.rlim_cur
+    // Its type differs from system to system.
+    #[allow(clippy::unnecessary_cast)]
+    return limit.rlim_cur as u64;
 }
 
 /// The least number of a descriptor of ours that the program does not know: it counts on the lowest ones, and 512
@@ -291,13 +293,21 @@ pub fn poll_or_errno(fd: c_int, events: i16) -> Result<u32> {
     check(unsafe { libc::poll(&mut entry, 1, 0) }).map(|_| u32::from(entry.revents as u16))
 }
 
-/// `ioctl` that fills one int: FIONREAD and its kin.
+/// How many bytes wait to be read.
 #[inline]
-pub fn ioctl_int(fd: c_int, request: libc::Ioctl) -> Result<i64> {
-    let mut value: c_int = 0;
-    // SAFETY: the requests used here write one int.
-    check(unsafe { libc::ioctl(fd, request, &mut value) })?;
-    Ok(i64::from(value))
+pub fn bytes_to_read(fd: c_int) -> Result<i64> {
+    let mut bytes: c_int = 0;
+    // SAFETY: FIONREAD writes one int.
+    check(unsafe { libc::ioctl(fd, libc::FIONREAD, &mut bytes) })?;
+    Ok(i64::from(bytes))
+}
+
+/// How many bytes that were written are still on their way.
+pub fn bytes_queued(fd: c_int) -> Result<i64> {
+    let mut bytes: c_int = 0;
+    // SAFETY: TIOCOUTQ writes one int.
+    check(unsafe { libc::ioctl(fd, libc::TIOCOUTQ, &mut bytes) })?;
+    Ok(i64::from(bytes))
 }
 
 pub fn stat(fd: c_int) -> Result<libc::stat> {

@@ -1,6 +1,7 @@
 //! `struct sigaction` as a value.
 
 use super::mask::{bit, mask_of, set_of};
+use crate::platform::unix::kernel;
 use core::mem::MaybeUninit;
 use libc::c_int;
 
@@ -14,9 +15,6 @@ pub struct Action {
     pub restorer: usize,
 }
 
-/// The kernel's, from asm/signal.h; libc does not show it.
-pub(super) const SA_RESTORER: c_int = 0x0400_0000;
-const SA_EXPOSE_TAGBITS: c_int = 0x800;
 /// The flags that mean something: others are dropped, as Linux 5.11 and later do.
 pub(super) const KNOWN_FLAGS: c_int = libc::SA_NOCLDSTOP
     | libc::SA_NOCLDWAIT
@@ -25,7 +23,8 @@ pub(super) const KNOWN_FLAGS: c_int = libc::SA_NOCLDSTOP
     | libc::SA_RESTART
     | libc::SA_NODEFER
     | libc::SA_RESETHAND
-    | SA_EXPOSE_TAGBITS;
+    | kernel::EXTRA_FLAGS;
+pub(super) use kernel::SA_RESTORER;
 const UNMASKABLE: u64 = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
 
 /// Is it a function, not `SIG_DFL` or `SIG_IGN`?
@@ -48,7 +47,7 @@ impl Action {
             handler: action.sa_sigaction,
             flags: action.sa_flags,
             mask: mask_of(&action.sa_mask),
-            restorer: action.sa_restorer.map_or(0, |f| f as usize),
+            restorer: kernel::restorer(action),
         }
     }
 
@@ -57,8 +56,7 @@ impl Action {
         action.sa_sigaction = self.handler;
         action.sa_flags = self.flags;
         action.sa_mask = set_of(self.mask);
-        // SAFETY: 0 is None, anything else is the address of a function that the kernel or libc told us.
-        action.sa_restorer = unsafe { core::mem::transmute::<usize, Option<extern "C" fn()>>(self.restorer) };
+        kernel::set_restorer(action, self.restorer);
     }
 
     pub(super) fn to_libc(self) -> libc::sigaction {

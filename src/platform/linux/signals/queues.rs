@@ -20,7 +20,7 @@ pub fn own() {
 
 /// Does libc use the signal for itself (to cancel threads, to change their user)?
 pub fn is_libcs(signo: c_int) -> bool {
-    (32..libc::SIGRTMIN()).contains(&signo)
+    crate::platform::unix::kernel::libc_signals().contains(&signo)
 }
 
 /// `EINVAL`: no such signal, one that cannot be caught, or libc's own.
