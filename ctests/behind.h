@@ -78,3 +78,11 @@ DECLARED("linux-behind", "signal.spent_while_waited_for", SIGACTION)
 DECLARED("linux-behind", "signal.disposition_is_put_back_whole", SIGACTION)
 DECLARED("linux-behind", "signal.handler_changes_what_is_gone_on_with", SIGACTION)
 DECLARED("linux-behind", "found.cancelled_dup2_over_a_queue_that_hears_of_forks", UNSEEN)
+
+#define THEIRS "the library's own descriptors are the program's to close and to put files over"
+NOT_RUN("linux-behind", "helpers.timers_after_dup2", THEIRS)
+NOT_RUN("linux-behind", "helpers.signals_after_dup2", THEIRS)
+NOT_RUN("linux-behind", "helpers.moved_helpers_are_closed_in_the_child", THEIRS)
+DECLARED("linux-behind", "helpers.moved_process_is_deleted", THEIRS)
+DECLARED("linux-behind", "helpers.no_number_to_move_to", THEIRS)
+DECLARED("linux-behind", "helpers.helpers_are_not_open", THEIRS)

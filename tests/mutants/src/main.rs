@@ -73,12 +73,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// A mutant may ask for memory without end; and nobody looks at its core.
+/// A mutant may ask for memory without end, and nobody looks at its core (but a case that asks for one).
 fn limit() {
     for (resource, most) in [(libc::RLIMIT_AS, 8 << 30), (libc::RLIMIT_CORE, 0)] {
-        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
-        // SAFETY: reads a local.
-        unsafe { libc::setrlimit(resource, &limit) };
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the local is written and read.
+        unsafe {
+            if libc::getrlimit(resource, &mut limit) == 0 {
+                limit.rlim_cur = limit.rlim_max.min(most);
+                libc::setrlimit(resource, &limit);
+            }
+        }
     }
 }
 

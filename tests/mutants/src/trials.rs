@@ -3,7 +3,7 @@
 //! What came out is added to a file, so a run that is stopped goes on where it was. A mutant's result holds as long as the
 //! text of its file does; a survivor is tried again by cases that it has not met.
 
-use crate::cases::{Case, Cases, Outcome, Way};
+use crate::cases::{hash, Case, Cases, Outcome, Way};
 use crate::library::Places;
 use crate::points::Mutant;
 use std::cmp::Ordering;
@@ -15,8 +15,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// The first look takes so many cases, quick ones: most mutants do not live longer.
-const FIRST_CASES: usize = 40;
-const FIRST_TIME: Duration = Duration::from_millis(2500);
+const FIRST_CASES: usize = 50;
+const FIRST_TIME: Duration = Duration::from_millis(4000);
+const QUICK: Duration = Duration::from_millis(150);
 /// What a case may take, beside some times what is usual.
 const PATIENCE: Duration = Duration::from_secs(3);
 const LONG_PATIENCE: Duration = Duration::from_secs(12);
@@ -91,7 +92,11 @@ impl<'a> Trials<'a> {
     /// Tries the chosen mutants until all are dead or have met every case, or the time is up.
     pub fn run(&self, chosen: &[usize], jobs: usize, end: Option<Instant>) -> Result<(), String> {
         for first in [true, false] {
-            let open: Vec<usize> = chosen.iter().copied().filter(|&mutant| self.is_due(mutant, first)).collect();
+            let mut open: Vec<usize> = chosen.iter().copied().filter(|&mutant| self.is_due(mutant, first)).collect();
+            if !first {
+                // Those that are soon through.
+                open.sort_by_key(|&mutant| self.time_of_all(mutant));
+            }
             println!("{} mutants {}", open.len(), if first { "to look at" } else { "that survived the first look" });
             let (next, open) = (AtomicUsize::new(0), &open);
             let work = || -> Result<(), String> {
@@ -125,6 +130,10 @@ impl<'a> Trials<'a> {
         }
     }
 
+    fn time_of_all(&self, mutant: usize) -> Duration {
+        self.reaching[mutant].iter().map(|&case| self.cases.cases[case].usual).sum()
+    }
+
     /// The cases to try a mutant with, the most promising first.
     fn order(&self, mutant: usize, first: bool) -> Vec<usize> {
         let met = match self.verdicts.lock().unwrap()[mutant] {
@@ -136,7 +145,10 @@ impl<'a> Trials<'a> {
         let cost = |number: usize| {
             let case: &Case = &self.cases.cases[number];
             let kills = f64::from(*kills.get(&(file, number)).unwrap_or(&0));
-            case.usual.as_secs_f64() / (1.0 + 10.0 * kills) + if case.way == Way::Front { 0.0 } else { 1.0 }
+            // Quick ones are all alike: which of them come first is chance, so that they are of all sorts.
+            let usual = case.usual.max(QUICK).as_secs_f64();
+            let chance = hash(&(mutant, number)) as f64 / u64::MAX as f64 * 0.01;
+            usual / (1.0 + 10.0 * kills) + chance + if case.way == Way::Front { 0.0 } else { 1.0 }
         };
         let mut order: Vec<(f64, usize)> = self.reaching[mutant]
             .iter()
