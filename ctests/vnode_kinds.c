@@ -223,6 +223,13 @@ TEST(memfd_uses, "5.3 5.5")
     put(fd, SIZE);
     EXPECT_NOTES(kq, fd, GROWTH, 1);
     silent(kq);
+    /* 2.5 What is refused does not enable, either. */
+    change(kq, fd, EVFILT_VNODE, EV_DISABLE, 0, 0, 1);
+    untold_is_refused(kq, fd, EV_ADD, NOTE_READ);
+    put(fd, SIZE);
+    silent(kq);
+    change(kq, fd, EVFILT_VNODE, EV_ENABLE, 0, 0, 1);
+    EXPECT_NOTES(kq, fd, GROWTH, 1);
 }
 
 /* 5.5 A file on another file system than the rest, with its watch beside theirs. */

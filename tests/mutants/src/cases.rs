@@ -24,6 +24,8 @@ pub enum Way {
     Behind,
     /// Random sequences against the model.
     Model,
+    /// The tests that stand in the library's source.
+    Unit,
 }
 
 pub struct Case {
@@ -59,7 +61,7 @@ impl Case {
         match self.way {
             Way::Front => self.name.clone(),
             Way::Behind => format!("{}@behind", self.name),
-            Way::Model => "model".to_string(),
+            Way::Model | Way::Unit => self.name.clone(),
         }
     }
 
@@ -70,6 +72,7 @@ impl Case {
                 command = Command::new(places.model());
                 command.env("MODEL_INNER", "1").env("MODEL_SEQUENCES", "400");
             }
+            Way::Unit => command = Command::new(places.unit()),
             Way::Front => {
                 command = Command::new(places.conformance());
                 command.args(["-j1", &self.name]);
@@ -102,7 +105,8 @@ impl Case {
         self.usual = begin.elapsed();
         let bytes = fs::read(seen).map_err(|error| error.to_string())?;
         self.reached = (0..count).filter(|number| bytes[number + 1] != 0).collect();
-        let skipped = self.way != Way::Model && !read(&said)?.ends_with("1 passed, 0 failed, 0 skipped\n");
+        let skipped =
+            matches!(self.way, Way::Front | Way::Behind) && !read(&said)?.ends_with("1 passed, 0 failed, 0 skipped\n");
         Ok((outcome == Outcome::Passed && !skipped).then_some(()))
     }
 }
@@ -157,8 +161,10 @@ pub fn all(places: &Places, mutants: &[Mutant], jobs: usize) -> Result<Cases, St
             cases.push(Case { name, way, source, usual: Duration::ZERO, reached: Vec::new(), recorded: 0 });
         }
     }
-    let (name, way) = ("model".to_string(), Way::Model);
-    cases.push(Case { name, way, source: 0, usual: Duration::ZERO, reached: Vec::new(), recorded: 0 });
+    for (name, way) in [("model", Way::Model), ("unit", Way::Unit)] {
+        let name = name.to_string();
+        cases.push(Case { name, way, source: 0, usual: Duration::ZERO, reached: Vec::new(), recorded: 0 });
+    }
     let sources = hash(&mutants.iter().map(|mutant| (&mutant.key, mutant.source)).collect::<Vec<_>>());
     let recorded = remember(places, sources, &mut cases);
     Ok(Cases { cases: record_missing(places, sources, mutants.len(), recorded, cases, jobs)?, sources })

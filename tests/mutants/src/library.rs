@@ -33,6 +33,10 @@ impl Places {
         self.build.join("ctests/conformance")
     }
 
+    pub fn unit(&self) -> PathBuf {
+        self.build.join("unit")
+    }
+
     pub fn model(&self) -> PathBuf {
         self.build.join("model")
     }
@@ -51,6 +55,13 @@ pub fn sources(root: &Path, under: &str) -> Vec<String> {
     found.retain(|name| name.ends_with(".rs"));
     found.sort();
     found
+}
+
+/// One run at a time: another would build under its feet. The lock goes with the process.
+pub fn lock(places: &Places) -> Result<fs::File, String> {
+    let file = fs::File::create(places.build.join("lock")).map_err(io)?;
+    file.try_lock().map_err(|_| "another run is under way".to_string())?;
+    Ok(file)
 }
 
 /// All mutants of the scope that can be built; the library with them, and what tries it.
@@ -86,7 +97,7 @@ pub fn build(places: &Places) -> Result<Vec<Mutant>, String> {
         });
         fs::write(&refused_file, refused.iter().map(|key| format!("{key}\n")).collect::<String>()).map_err(io)?;
     }
-    for arguments in [&["build", "--lib"][..], &["test", "--no-run", "--test", "model"]] {
+    for arguments in [&["build", "--lib"][..], &["test", "--no-run", "--lib", "--test", "model"]] {
         if let Some((file, line, _)) = compile(places, arguments)?.first() {
             return Err(format!("{file}:{line}: does not build"));
         }
@@ -215,9 +226,11 @@ fn install(places: &Places) -> Result<(), String> {
         let _ = fs::remove_file(lib.join(name));
         fs::copy(debug.join("libkqueue.so"), lib.join(name)).map_err(io)?;
     }
-    let model = newest(&debug.join("deps"), "model-").ok_or("the model was not built")?;
-    let _ = fs::remove_file(places.model());
-    fs::copy(model, places.model()).map_err(io)?;
+    for (begin, program) in [("model-", places.model()), ("kqueue-", places.unit())] {
+        let built = newest(&debug.join("deps"), begin).ok_or_else(|| format!("no {begin} was built"))?;
+        let _ = fs::remove_file(&program);
+        fs::copy(built, program).map_err(io)?;
+    }
     let make = std::env::var("MAKE").unwrap_or_else(|_| "make".to_string());
     let output = Command::new(make)
         .args(["-s", "-C", "ctests"])

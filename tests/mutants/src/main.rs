@@ -90,6 +90,7 @@ fn limit() {
 fn run(options: &Options) -> Result<bool, String> {
     let places = Places::new();
     std::fs::create_dir_all(&places.build).map_err(|error| error.to_string())?;
+    let _lock = library::lock(&places)?;
     let reasons = reasons::all(&places)?;
     let mutants = library::build(&places)?;
     println!("{} mutants in one library", mutants.len());

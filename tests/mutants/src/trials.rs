@@ -130,16 +130,23 @@ impl<'a> Trials<'a> {
         }
     }
 
+    /// What the cases take that the mutant has not met.
     fn time_of_all(&self, mutant: usize) -> Duration {
-        self.reaching[mutant].iter().map(|&case| self.cases.cases[case].usual).sum()
+        let met = self.met(mutant);
+        let cases = self.reaching[mutant].iter().map(|&case| &self.cases.cases[case]);
+        cases.filter(|case| case.recorded >= met).map(|case| case.usual).sum()
+    }
+
+    fn met(&self, mutant: usize) -> usize {
+        match self.verdicts.lock().unwrap()[mutant] {
+            Verdict::Survived(met) => met,
+            _ => 0,
+        }
     }
 
     /// The cases to try a mutant with, the most promising first.
     fn order(&self, mutant: usize, first: bool) -> Vec<usize> {
-        let met = match self.verdicts.lock().unwrap()[mutant] {
-            Verdict::Survived(met) => met,
-            _ => 0,
-        };
+        let met = self.met(mutant);
         let file = self.mutants[mutant].file.as_str();
         let kills = self.kills.lock().unwrap();
         let cost = |number: usize| {
@@ -190,7 +197,7 @@ impl<'a> Trials<'a> {
                 return Ok(self.killed(mutant, number));
             }
         }
-        let recorded = self.cases.cases.len();
+        let recorded = self.cases.cases.iter().map(|case| case.recorded + 1).max().unwrap_or(0);
         Ok(if first && self.is_reached(mutant) { Verdict::Open } else { Verdict::Survived(recorded) })
     }
 
