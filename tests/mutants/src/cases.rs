@@ -96,18 +96,15 @@ impl Case {
     /// Runs it while all sleep. `None`: it does not pass, and so shows nothing.
     fn record(&mut self, places: &Places, seen: &Path, count: usize) -> Result<Option<()>, String> {
         fs::write(seen, vec![0; count + 1]).map_err(|error| error.to_string())?;
-        let said = seen.with_extension("out");
-        let out = fs::File::create(&said).map_err(|error| error.to_string())?;
         let mut command = self.command(places);
-        command.env("KQUEUE_MUTANTS_SEEN", seen).stdout(out);
+        command.env("KQUEUE_MUTANTS_SEEN", seen).stdout(Stdio::null());
         let begin = Instant::now();
         let outcome = run(&mut command, Duration::from_secs(60))?;
         self.usual = begin.elapsed();
         let bytes = fs::read(seen).map_err(|error| error.to_string())?;
         self.reached = (0..count).filter(|number| bytes[number + 1] != 0).collect();
-        let skipped =
-            matches!(self.way, Way::Front | Way::Behind) && !read(&said)?.ends_with("1 passed, 0 failed, 0 skipped\n");
-        Ok((outcome == Outcome::Passed && !skipped).then_some(()))
+        // (One that ends as skipped, for want of something, has looked at what came before.)
+        Ok((outcome == Outcome::Passed).then_some(()))
     }
 }
 
@@ -148,6 +145,7 @@ pub fn all(places: &Places, mutants: &[Mutant], jobs: usize) -> Result<Cases, St
     let listed = Command::new(places.conformance()).arg("--list").output().map_err(|error| error.to_string())?;
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let texts = sources_of_cases(places)?;
+    let declared = read(&places.root.join("ctests/declared.h"))? + &read(&places.root.join("ctests/behind.h"))?;
     let mut cases = Vec::new();
     for name in listed.lines().filter_map(|line| line.split(' ').next()) {
         let (suite, short) = name.split_once('.').unwrap_or((name, name));
@@ -156,8 +154,12 @@ pub fn all(places: &Places, mutants: &[Mutant], jobs: usize) -> Result<Cases, St
         };
         // (0: the case is made by a table.)
         let source = texts.iter().find(holds).map_or(0, hash);
-        for way in [Way::Front, Way::Behind] {
+        for (way, backend) in [(Way::Front, "linux"), (Way::Behind, "linux-behind")] {
             let name = name.to_string();
+            // What is declared fails anyway.
+            if declared.contains(&format!("(\"{backend}\", \"{name}\",")) {
+                continue;
+            }
             cases.push(Case { name, way, source, usual: Duration::ZERO, reached: Vec::new(), recorded: 0 });
         }
     }
