@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 /// The first look takes so many cases, quick ones: most mutants do not live longer.
 const FIRST_CASES: usize = 50;
 const FIRST_TIME: Duration = Duration::from_millis(4000);
+/// A place that more cases come by than this is common to all.
+const COMMON: usize = 300;
 const QUICK: Duration = Duration::from_millis(150);
 /// What a case may take, beside some times what is usual.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -49,6 +51,13 @@ impl<'a> Trials<'a> {
         let mut reaching = vec![Vec::new(); mutants.len()];
         for (number, case) in cases.cases.iter().enumerate() {
             case.reached.iter().for_each(|&mutant| reaching[mutant].push(number));
+        }
+        for (mutant, reaching) in mutants.iter().zip(&mut reaching) {
+            let is_front = |&case: &usize| cases.cases[case].way == Way::Front;
+            // What so many cases come by is no part of what differs where closes are not seen.
+            if reaching.iter().filter(|case| is_front(case)).count() >= COMMON && !mutant.key.contains("front::") {
+                reaching.retain(|case| cases.cases[*case].way != Way::Behind);
+            }
         }
         let path = places.build.join("results");
         let text = fs::read_to_string(&path).unwrap_or_default();
