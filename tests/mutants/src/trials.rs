@@ -112,8 +112,9 @@ impl<'a> Trials<'a> {
                 while end.is_none_or(|end| Instant::now() < end) {
                     let number = next.fetch_add(1, SeqCst);
                     let Some(&mutant) = open.get(number) else { break };
-                    let verdict = self.try_mutant(mutant, first)?;
-                    self.write_down(mutant, verdict)?;
+                    if let Some(verdict) = self.try_mutant(mutant, first, end)? {
+                        self.write_down(mutant, verdict)?;
+                    }
                     if number % 100 == 99 {
                         println!("{} of {}", number + 1, open.len());
                     }
@@ -185,9 +186,13 @@ impl<'a> Trials<'a> {
         }
     }
 
-    fn try_mutant(&self, mutant: usize, first: bool) -> Result<Verdict, String> {
+    /// `None`: the time was up before that was known.
+    fn try_mutant(&self, mutant: usize, first: bool, end: Option<Instant>) -> Result<Option<Verdict>, String> {
         let mut hung = None;
         for number in self.order(mutant, first) {
+            if end.is_some_and(|end| Instant::now() >= end) {
+                return Ok(None);
+            }
             let case = &self.cases.cases[number];
             let limit = PATIENCE + case.usual * 4;
             let dead = match case.run(self.places, mutant, limit)? {
@@ -197,17 +202,18 @@ impl<'a> Trials<'a> {
                 Outcome::Failed => case.run(self.places, mutant, limit)? != Outcome::Passed,
             };
             if dead {
-                return Ok(self.killed(mutant, number));
+                return Ok(Some(self.killed(mutant, number)));
             }
         }
         if let Some(number) = hung {
             let case = &self.cases.cases[number];
             if case.run(self.places, mutant, LONG_PATIENCE + case.usual * 4)? != Outcome::Passed {
-                return Ok(self.killed(mutant, number));
+                return Ok(Some(self.killed(mutant, number)));
             }
         }
         let recorded = self.cases.cases.iter().map(|case| case.recorded + 1).max().unwrap_or(0);
-        Ok(if first && self.is_reached(mutant) { Verdict::Open } else { Verdict::Survived(recorded) })
+        let open = first && self.is_reached(mutant);
+        Ok(Some(if open { Verdict::Open } else { Verdict::Survived(recorded) }))
     }
 
     fn killed(&self, mutant: usize, case: usize) -> Verdict {
