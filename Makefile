@@ -7,6 +7,8 @@
 #   make check              the tests: Rust, C, every way to be loaded; the last line counts them
 #   make check-full         the same with more rounds, tools, shapes and faults, in some eight minutes
 #   make check-model        the model-based tests find the errors seeded for them
+#   make mutants            break the library in 5,000 small ways: do the tests notice? An hour or more; goes on where it
+#                           was stopped (FILES=src/filter/timer.rs; MINUTES, SAMPLE: no more than that; JOBS)
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
 #   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source
 #   make check-old-kernel   the C suite in qemu, on the oldest kernel that Debian has; for an hour or two (ARGS)
@@ -172,6 +174,11 @@ check-model:
 	$(CARGO) test --release --features seeded-bugs --test model --target-dir $(or $(CARGO_TARGET_DIR),target)/seeded \
 	    --config profile.release.lto=false $(CARGOFLAGS)
 
+# The mutants, what came out and the library that holds them are in build/mutants.
+mutants:
+	$(CARGO) run --release --manifest-path tests/mutants/Cargo.toml --target-dir build/mutants/tool $(CARGOFLAGS) -- \
+	    $(if $(JOBS),-j $(JOBS)) $(if $(SAMPLE),-n $(SAMPLE)) $(if $(MINUTES),-t $(MINUTES)) $(if $(LIST),--list) $(FILES)
+
 clean:
 	$(CARGO) clean
 	rm -rf build
@@ -179,4 +186,4 @@ clean:
 force:
 
 .PHONY: all install uninstall stage demo check check-full check-posix check-cross check-old-kernel check-model \
-    check-libevent check-consumers deb dist bench clean force
+    check-libevent check-consumers deb dist bench mutants clean force

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 
 #ifdef __linux__
+#include <mqueue.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #endif
@@ -311,6 +312,40 @@ TEST(freopen_removes_the_knotes, "10.1")
     CHECK(freopen("/dev/null", "r", stream));
     is_gone(&w);
 }
+
+#ifdef __GLIBC__
+/* 10.1 The same by the name that large files gave it. */
+TEST(freopen64_removes_the_knotes, "10.1")
+{
+    struct watched w = watched(0);
+    FILE *stream = fdopen(w.fd, "r");
+    CHECK(stream);
+    CHECK(freopen64("/dev/null", "r", stream));
+    is_gone(&w);
+}
+
+/* 10.1 mq_close: its descriptor is one of the process's, and gone; what is none is EBADF. */
+TEST(mq_close_removes_the_knotes, "10.1")
+{
+    char name[32];
+    struct mq_attr attributes = {.mq_maxmsg = 1, .mq_msgsize = 8};
+    struct watched w = {.kq = queue()};
+    snprintf(name, sizeof name, "/ctests-close-%d", (int)getpid());
+    w.fd = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &attributes);
+    if (w.fd == -1)
+        SKIP("no message queues");
+    OK(mq_unlink(name));
+    w.other = OK(dup(w.fd));
+    OK(mq_send(w.fd, "hello", 5, 0));
+    change(w.kq, w.fd, EVFILT_READ, EV_ADD, 0, 0, 1);
+    EXPECT_NEXT_ANY(w.kq, w.fd, EVFILT_READ, EV_ADD, 0, 1, 1, DATA_AT_LEAST);
+    CHECK_EQ(mq_close(w.fd), 0);
+    CHECK(!is_open(w.fd));
+    nothing(w.kq);
+    CHECK_EQ(change_errno(w.kq, w.fd, EVFILT_READ, EV_DELETE, 0, 0, 0), EBADF);
+    CHECK_ERRNO(mq_close(w.fd), EBADF);
+}
+#endif
 
 /* 10.1 pclose. */
 TEST(pclose_removes_the_knotes, "10.1")

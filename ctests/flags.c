@@ -1278,6 +1278,21 @@ TEST(level_of_a_writer_and_of_an_end, "2.10")
 
 /* ---- 2.12 --------------------------------------------------------------------------------------- */
 
+/* 2.12, 2.5 What is forced and then disabled waits for EV_ENABLE, and is reported whatever the condition. */
+TEST(forced_while_disabled, "2.12 2.5")
+{
+    int kq = queue(), fds[2];
+    pipe_pair(fds);
+    change(kq, fds[0], EVFILT_READ, EV_ADD, 0, 0, 1);
+    change(kq, fds[0], EVFILT_READ, EV_FORCEONESHOT, 0, 0, 2);
+    change(kq, fds[0], EVFILT_READ, EV_DISABLE, 0, 0, 3);
+    nothing(kq);
+    change(kq, fds[0], EVFILT_READ, EV_ENABLE, 0, 0, 4);
+    EXPECT_NEXT(kq, fds[0], EVFILT_READ, EV_ADD | EV_ONESHOT, 0, 0, 4);
+    nothing(kq);
+    CHECK_EQ(change_errno(kq, fds[0], EVFILT_READ, EV_DELETE, 0, 0, 0), ENOENT);
+}
+
 /* 2.12 EV_FORCEONESHOT reports at once, whatever the condition, and once. */
 static void force(unsigned short action)
 {

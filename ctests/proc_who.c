@@ -97,6 +97,22 @@ TEST(thread_is_no_process, "8.1")
 }
 #endif
 
+/* 8.5 A note that is none of EVFILT_PROC's is EINVAL, when the knote is made and when it is changed. */
+TEST(wrong_notes, "8.5 1.5")
+{
+    int kq = queue();
+    struct puppet child;
+    give_birth(&child);
+    for (unsigned note = 8; note <= 0x00080000; note <<= 1)
+        CHECK_EQ(change_errno(kq, child.pid, EVFILT_PROC, EV_ADD, NOTE_EXIT | note, 0, 0), EINVAL);
+    no_knote(kq, child.pid);
+    change(kq, child.pid, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, 1);
+    CHECK_EQ(change_errno(kq, child.pid, EVFILT_PROC, EV_ADD, NOTE_EXIT | 8, 0, 2), EINVAL);
+    CHECK_EQ(change_errno(kq, child.pid, EVFILT_PROC, EV_DISABLE, 8, 0, 2), EINVAL);
+    exits(&child, 7);
+    EXPECT_EXIT(kq, child.pid, CODE(7), 1);
+}
+
 /* 8.1 fflags 0 is accepted: a knote that reports nothing, and is gone with the process (8.6). */
 TEST(no_notes_are_accepted, "8.1 8.6")
 {

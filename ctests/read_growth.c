@@ -9,6 +9,7 @@
 #include "sockets.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/uio.h>
 
@@ -31,6 +32,50 @@ static void grow(const char *path, size_t n)
     int fd = OK(open(path, O_WRONLY | O_APPEND));
     put(fd, n);
     OK(close(fd));
+}
+
+/* ---- No descriptor left ------------------------------------------------------------------------------- */
+
+struct wait {
+    int kq;
+    const struct timespec *timeout;
+    struct kevent ev;
+    int count;
+};
+
+static void *wait_so_long(void *argument)
+{
+    struct wait *wait = argument;
+    wait->count = kevent(wait->kq, NULL, 0, &wait->ev, 1, wait->timeout);
+    return NULL;
+}
+
+/* 3.6 A file that grows wakes who waits, though the process had no descriptor left for what tells of it. */
+TEST(grows_where_no_descriptor_is_left, "3.6 1.4")
+{
+    struct rlimit limit;
+    const struct timespec half = duration(SECOND / 2), long_time = duration(4 * SECOND);
+    const struct timespec *timeouts[] = {NULL, &half, &long_time};
+    int kq = queue(), fd = file_at_its_end("file");
+    int writer = OK(open("file", O_WRONLY | O_APPEND));
+    change(kq, 9, EVFILT_USER, EV_ADD, 0, 0, 0);
+    OK(getrlimit(RLIMIT_NOFILE, &limit));
+    limit.rlim_cur = 20;
+    OK(setrlimit(RLIMIT_NOFILE, &limit));
+    while (dup(fd) != -1)
+        continue;
+    change(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, 1);
+    for (int i = 0; i < 3; i++) {
+        struct thread thread = {0};
+        struct wait wait = {.kq = kq, .timeout = timeouts[i]};
+        start(&thread, wait_so_long, &wait);
+        until_asleep(&thread);
+        put(writer, 3);
+        join(&thread);
+        CHECK_EQ(wait.count, 1);
+        EXPECT_EVENT(wait.ev, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 3 * (i + 1), 1);
+    }
+    nothing(kq);
 }
 
 /* ---- By which calls ------------------------------------------------------------------------------------ */

@@ -21,6 +21,25 @@ static void let_expire(int kq)
 
 /* ---- Added again -------------------------------------------------------------------------------- */
 
+/* 6.5 A timer that is deleted makes no other late: the order in which these are made puts it between a later one and the
+ * last of a heap. */
+TEST(deleting_one_makes_no_other_late, "6.5 2.6")
+{
+    static const int order[] = {2, 3, 1, 6, 4, 5, 0};
+    static const int times[] = {10, 20, 30, 3000, 3100, 3200, 3300};
+    int kq = queue(), count = 0;
+    struct kevent ev[8];
+    for (int i = 0; i < 7; i++)
+        change(kq, order[i], EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, times[order[i]] * patience(), order[i]);
+    change(kq, 6, EVFILT_TIMER, EV_DELETE, 0, 0, 0);
+    while (count < 3)
+        count += collect(kq, ev + count, 3 - count);
+    for (int i = 0; i < 3; i++) {
+        struct kevent *found = find_event(ev, 3, i, EVFILT_TIMER);
+        EXPECT_EVENT(*found, i, EVFILT_TIMER, EV_ADD | EV_ONESHOT | EV_CLEAR, 0, 1, i);
+    }
+}
+
 /* 6.6 Re-EV_ADD cancels and forgets the undelivered expirations. */
 TEST(adding_again_forgets, "6.6")
 {

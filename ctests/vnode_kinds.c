@@ -201,6 +201,37 @@ TEST(memfd, "5.5 5.2 5.3")
     silent(kq);
 }
 
+/* The errno of what is no note here, or of what no file's system tells. */
+static void untold_is_refused(int kq, int fd, unsigned short flags, unsigned notes)
+{
+    int error = change_errno(kq, fd, EVFILT_VNODE, flags, notes, 0, 2);
+    CHECK(error == EINVAL || error == EOPNOTSUPP);
+}
+
+/* 5.3 Of a memfd the system tells who opens it anew, and not who reads, writes or closes it: those are refused. */
+TEST(memfd_uses, "5.3 5.5")
+{
+    int kq = queue(), fd = OK(memfd_create("memory", MFD_CLOEXEC));
+    const unsigned untold[] = {NOTE_CLOSE, NOTE_CLOSE_WRITE, NOTE_READ, NOTE_WRITE | NOTE_READ, NOTE_OPEN | NOTE_CLOSE};
+    for (size_t i = 0; i < sizeof untold / sizeof *untold; i++) {
+        untold_is_refused(kq, fd, EV_ADD | EV_CLEAR, untold[i]);
+        CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 0, 0), ENOENT);
+    }
+    watch(kq, fd, NOTE_WRITE | NOTE_EXTEND, 1);
+    for (size_t i = 0; i < sizeof untold / sizeof *untold; i++)
+        untold_is_refused(kq, fd, EV_ADD, untold[i]);
+    put(fd, SIZE);
+    EXPECT_NOTES(kq, fd, GROWTH, 1);
+    silent(kq);
+    /* 2.5 What is refused does not enable, either. */
+    change(kq, fd, EVFILT_VNODE, EV_DISABLE, 0, 0, 1);
+    untold_is_refused(kq, fd, EV_ADD, NOTE_READ);
+    put(fd, SIZE);
+    silent(kq);
+    change(kq, fd, EVFILT_VNODE, EV_ENABLE, 0, 0, 1);
+    EXPECT_NOTES(kq, fd, GROWTH, 1);
+}
+
 /* 5.5 A file on another file system than the rest, with its watch beside theirs. */
 TEST(another_file_system, "5.5")
 {

@@ -203,13 +203,18 @@ TEST(unreadable_parent, "5.3 5.5")
     nothing(kq);
 }
 
+static void hide_proc(void)
+{
+    if (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
+        || mount("none", "/proc", "tmpfs", 0, NULL) == -1)
+        SKIP("/proc cannot be hidden from this process");
+}
+
 /* 5.3 5.5 No /proc: watched, or refused with an errno; never accepted and silent. */
 TEST(without_proc, "5.3 5.5")
 {
     int kq = queue(), fd = new_file("file", SIZE);
-    if (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
-        || mount("none", "/proc", "tmpfs", 0, NULL) == -1)
-        SKIP("/proc cannot be hidden from this process");
+    hide_proc();
     int error = change_errno(kq, fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE, 0, 1);
     if (error != 0) {
         CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 0, 0), ENOENT);
@@ -218,6 +223,32 @@ TEST(without_proc, "5.3 5.5")
     }
     overwrite(fd);
     EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
+    nothing(kq);
+}
+
+/* 5.3 Without /proc a file is looked at: what a look cannot see is refused, and the knote stays as it was. */
+TEST(notes_without_proc, "5.3 5.5 2.3")
+{
+    const unsigned unseen[] = {NOTE_OPEN, NOTE_CLOSE, NOTE_CLOSE_WRITE, NOTE_READ, NOTE_RENAME, NOTE_WRITE | NOTE_RENAME};
+    if (strcmp(suite_backend(), "linux") != 0)
+        SKIP("files are not watched through /proc there");
+    int kq = queue(), fd = new_file("file", SIZE);
+    hide_proc();
+    for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++) {
+        CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_ADD, unseen[i], 0, 0), ENOTSUP);
+        CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 0, 0), ENOENT);
+    }
+    watch(kq, fd, NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_DELETE, 1);
+    for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++)
+        CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_ADD, unseen[i], 0, 2), ENOTSUP);
+    OK(lseek(fd, 0, SEEK_END));
+    put(fd, 1);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_EXTEND, 1);
+    OK(fchmod(fd, 0400));
+    EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 1);
+    nothing(kq);
+    OK(unlink("file"));
+    EXPECT_NOTES(kq, fd, NOTE_DELETE, 1);
     nothing(kq);
 }
 

@@ -123,6 +123,16 @@ TEST(no_wish, "5.1 5.4")
     EXPECT_NOTES(kq, fd, GROWTH, 2);
 }
 
+/* 2.4 A number that is not open is EBADF, whatever is wanted of it. */
+TEST(wrong_note_of_no_descriptor, "2.4 1.11")
+{
+    int kq = queue(), fd = new_file("file", 0);
+    OK(close(fd));
+    CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_ADD, 0x40000000, 0, 0), EBADF);
+    CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_ADD, NOTE_WRITE, 0, 0), EBADF);
+    nothing(kq);
+}
+
 /* 5.3 NOTE_REVOKE alone is EINVAL, and accepted beside others, of which it takes nothing away. */
 TEST(revoke, "5.3")
 {

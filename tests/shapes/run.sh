@@ -174,7 +174,7 @@ else skipped thread "no setarch, or the compiler has no -fsanitize=thread"; fi
 conformance() {
     name=conformance.$1 program=$BUILD/conformance-$1 backend=$2
     shift 2
-    objects=$(ls build/ctests/*.o | grep -v -e /faults -e /refusals -e /memory -e /operations -e /supervise)
+    objects=$(ls build/ctests/*.o | grep -v -e /faults -e /refusals -e /memory -e /operations -e /supervise -e /interrupted)
     # shellcheck disable=SC2086
     if ! $CC -pthread -o "$program" $objects "$@" 2> "$program.err"; then
         failed "$name: $(tail -n 1 "$program.err")"
