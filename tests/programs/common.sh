@@ -5,7 +5,8 @@
 #   begin NAME              names the program; everything of it is below build/programs/NAME
 #   needs TOOL...           ends with a printed skip where one is missing
 #   fetch PACKAGE           unpacks Debian's source package into $SOURCE, once
-#   tree BACKEND FUNCTION   a copy of the source in $BUILD/BACKEND, built there by FUNCTION BACKEND, once
+#   tree BACKEND FUNCTION   a copy of the source in $BUILD/BACKEND, built there by FUNCTION BACKEND, once. BACKEND is
+#                           epoll or kqueue, or both
 #   suite NAME METHODS      compares a test suite's verdicts on epoll and on kqueue
 #   load NAME ...           loads the program's server on epoll and on kqueue in turns, and compares
 #   finish                  the counts, as the last line
@@ -127,6 +128,18 @@ tree() {
     echo "$NAME $VERSION: built on $backend in $(($(date +%s) - begin)) s"
 }
 
+# A program that has both backends is built once, with "both" for its BACKEND. Its epoll side runs behind ALONE: with a
+# library in the place of ours that has no kqueue, and stands before no function of libc.
+ALONE="env LD_LIBRARY_PATH=$PROGRAMS/stub"
+
+make_stub() {
+    mkdir -p "$PROGRAMS/stub"
+    echo '#include <errno.h>
+        int kqueue(void) { errno = ENOSYS; return -1; }
+        int kevent(void) { errno = ENOSYS; return -1; }' |
+        cc -shared -fPIC -O2 -xc - -Wl,-soname,libkqueue.so.0 -o "$PROGRAMS/stub/libkqueue.so.0" || die "no stub can be built"
+}
+
 # assert_method WANTED WHAT_THE_PROGRAM_SAYS: a comparison in which kqueue is not in use would say nothing.
 assert_method() {
     [ "$1" = "$2" ] || die "uses not $1 but: ${2:-nothing known}"
@@ -242,6 +255,10 @@ load() {
     local name=$1 epoll_pid=$2 kqueue_pid=$3 unit=$4 round backend pid before after served log=$LOGS/load-$1 order
     shift 4
     : > "$log"
+    if [ "$epoll_pid" != - ]; then
+        ! grep -q "$PREFIX_DIR/lib/libkqueue" "/proc/$epoll_pid/maps" || die "the epoll side of $name has our library"
+        grep -q "$PREFIX_DIR/lib/libkqueue" "/proc/$kqueue_pid/maps" || die "the kqueue side of $name has not our library"
+    fi
     for ((round = 0; round <= ROUNDS; round++)); do
         if ((round % 2)); then order="epoll kqueue"; else order="kqueue epoll"; fi
         for backend in $order; do
@@ -253,7 +270,7 @@ load() {
                 failed=$((failed + 1))
                 return
             }
-            after=$(awk '{ print $2 * 1e9 }' <<< "$served")
+            after=$(awk '{ printf "%.0f", $2 * 1e9 }' <<< "$served")
             [ "$pid" = - ] || after=$(cpu "$pid")
             [ "$round" = 0 ] || echo "$round $backend $served $((after - before))" >> "$log"
         done

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# HAProxy under load: everything it serves is a proxied request, but for one answer of its own. The method is what
-# its worker reports ("Using kqueue() as the polling mechanism", in the output of -db -d).
+# HAProxy under load: everything it serves is a proxied request, but for one answer of its own. The method is what it
+# reports ("Using kqueue() as the polling mechanism"), which is written when it ends.
 
 cd "$(dirname "$0")/../.." || exit 1
 . tests/programs/common.sh
@@ -13,21 +13,17 @@ needs cc make wrk python3
 fetch haproxy
 
 build() {
-    set -- "$1" TARGET=linux-glibc USE_OPENSSL= USE_LUA= USE_PCRE= USE_GETADDRINFO=1 USE_CRYPT_H= USE_LIBCRYPT=
-    if [ "$1" = kqueue ]; then
-        make -j2 "${@:2}" USE_EPOLL= USE_KQUEUE=1 CPU_CFLAGS="-O2 $KQUEUE_CFLAGS" ADDLIB="$KQUEUE_LDFLAGS -lkqueue" haproxy
-    else
-        make -j2 "${@:2}" CPU_CFLAGS=-O2 haproxy
-    fi
+    make -j2 TARGET=linux-glibc USE_EPOLL=1 USE_KQUEUE=1 USE_OPENSSL= USE_LUA= USE_PCRE= USE_LIBCRYPT= USE_PRCTL= \
+        CPU_CFLAGS="-O2 $KQUEUE_CFLAGS" DEBUG_CFLAGS= ADDLIB="$KQUEUE_LDFLAGS -lkqueue" haproxy
 }
-tree epoll build
-tree kqueue build
+make_stub
+tree both build
 
 behind
 
-# start_haproxy BACKEND: its pid is $PID, its port $PORT.
+# start_haproxy BACKEND PREFIX FORBIDDEN: the other backend is forbidden by an option. Its pid is $PID, its port $PORT.
 start_haproxy() {
-    local dir=$BUILD/$1/run
+    local dir=$BUILD/run-$1
     mkdir -p "$dir"
     PORT=$(free_port)
     cat > "$dir/conf" <<CONF
@@ -48,14 +44,13 @@ frontend front
 backend back
     server nginx 127.0.0.1:$BEHIND
 CONF
-    start "$dir/log" $SERVER "$BUILD/$1/haproxy" -d -f "$dir/conf"
+    start "$dir/log" $2 "$BUILD/both/haproxy" -d "$3" -f "$dir/conf"
     await "$PORT" "haproxy on $1"
-    assert_method "$1" "$(sed -n 's/^Using \([a-z]*\)() as the polling mechanism.*/\1/p' "$dir/log")"
 }
 
-start_haproxy epoll
+start_haproxy epoll "$SERVER $ALONE" -dk
 epoll=$PORT epoll_pid=$PID
-start_haproxy kqueue
+start_haproxy kqueue "$SERVER" -de
 kqueue=$PORT kqueue_pid=$PID
 
 # ask PATH CONNECTIONS BACKEND
@@ -65,4 +60,9 @@ load own-answer "$epoll_pid" "$kqueue_pid" request ask /own 32
 load proxied-small-file "$epoll_pid" "$kqueue_pid" request ask /small 32
 load proxied-1-MB-file "$epoll_pid" "$kqueue_pid" request ask /big 16
 load proxied-500-connections "$epoll_pid" "$kqueue_pid" request ask /small 500
+
+stop_all
+for backend in epoll kqueue; do
+    assert_method $backend "$(sed -n 's/^Using \([a-z]*\)() as the polling mechanism.*/\1/p' "$BUILD/run-$backend/log")"
+done
 finish

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# lighttpd under load. The method is the one its configuration names, with which it does not start where it is not
-# compiled in, and what system calls find: the kqueue side has a kqueue of ours (a library it is linked with), and knows
-# no epoll.
+# lighttpd under load. It says nothing of the method it was configured to use: the library tells of the calls of one more
+# server with the same configuration.
 
 cd "$(dirname "$0")/../.." || exit 1
 . tests/programs/common.sh
@@ -13,30 +12,28 @@ begin lighttpd
 needs cc make wrk python3
 fetch lighttpd
 
-# Its modules are plugins of the program, and the program itself has the event loop.
 build() {
-    local options="--without-pcre2 --without-pcre --without-zlib --without-brotli --without-bzip2 --without-zstd --disable-ipv6
-        --disable-dependency-tracking --prefix=$PWD/installed"
-    if [ "$1" = kqueue ]; then
-        ./configure $options ac_cv_header_sys_epoll_h=no CPPFLAGS="$KQUEUE_CFLAGS" LDFLAGS="$KQUEUE_LDFLAGS" LIBS=-lkqueue
-    else
-        ./configure $options
-    fi
+    ./configure --without-pcre2 --without-pcre --without-zlib --without-brotli --without-bzip2 --without-zstd --disable-ipv6 \
+        --disable-dependency-tracking --prefix="$PWD/installed" CFLAGS=-O2 CPPFLAGS="$KQUEUE_CFLAGS" \
+        LDFLAGS="$KQUEUE_LDFLAGS" LIBS=-lkqueue
     make -j2 install
 }
-tree epoll build
-tree kqueue build
+make_stub
+tree both build
 
 behind
 
-# start_lighttpd BACKEND METHOD: its pid is $PID, its port $PORT.
+# start_lighttpd METHOD PREFIX...: its pid is $PID, its port $PORT.
 start_lighttpd() {
-    local dir=$BUILD/$1/run
-    files "$dir/www"
+    local method=$1 dir
+    shift
     PORT=$(free_port)
+    dir=$BUILD/run-$PORT
+    rm -rf "$dir"
+    files "$dir/www"
     cat > "$dir/conf" <<CONF
 server.modules = ("mod_proxy")
-server.event-handler = "$2"
+server.event-handler = "$method"
 server.bind = "127.0.0.1"
 server.port = $PORT
 server.document-root = "$dir/www"
@@ -49,15 +46,19 @@ server.listen-backlog = 1024
     proxy.header = ("map-urlpath" => ("/proxy/" => "/"))
 }
 CONF
-    start "$dir/log" $SERVER "$BUILD/$1/installed/sbin/lighttpd" -D -f "$dir/conf" -m "$BUILD/$1/installed/lib"
-    await "$PORT" "lighttpd with $2"
+    start "$dir/log" $SERVER "$@" "$BUILD/both/installed/sbin/lighttpd" -D -f "$dir/conf" -m "$BUILD/both/installed/lib"
+    await "$PORT" "lighttpd with $method"
 }
 
-start_lighttpd epoll linux-sysepoll
+rm -f "$LOGS/calls"
+start_lighttpd freebsd-kqueue env KQUEUE_DEBUG=1 KQUEUE_DEBUG_FILE="$LOGS/calls"
+assert_method "kevent EVFILT_READ" "$(sed -n -E 's/.* (kevent)\(.*(EVFILT_READ).*/\1 \2/p' "$LOGS/calls" | sort -u)"
+kill "$PID"
+
+start_lighttpd linux-sysepoll $ALONE
 epoll=$PORT epoll_pid=$PID
-start_lighttpd kqueue freebsd-kqueue
+start_lighttpd freebsd-kqueue
 kqueue=$PORT kqueue_pid=$PID
-assert_method freebsd-kqueue "$("$BUILD/kqueue/installed/sbin/lighttpd" -V | sed -n -E 's/^\t\+ (linux-sysepoll|freebsd-kqueue).*/\1/p;s/.*\+ (epoll|kqueue) .*/\1/p' | xargs)"
 
 # ask PATH CONNECTIONS BACKEND
 ask() { web "${!3}" "$1" "$2"; }

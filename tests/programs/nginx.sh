@@ -10,16 +10,16 @@ cd "$(dirname "$0")/../.." || exit 1
 begin nginx
 needs cc make wrk python3
 fetch nginx
-tree epoll build_nginx
-tree kqueue build_nginx
+make_stub
+tree both build_nginx
 
 behind
 epoll=$(free_port)
-start_nginx "$SERVER" "$BUILD/epoll" epoll "$epoll" "$BEHIND"
+start_nginx "$SERVER $ALONE" epoll "$epoll" "$BEHIND"
 epoll_pid=$PID
 assert_method epoll "$NGINX_METHOD"
 kqueue=$(free_port)
-start_nginx "$SERVER" "$BUILD/kqueue" kqueue "$kqueue" "$BEHIND"
+start_nginx "$SERVER" kqueue "$kqueue" "$BEHIND"
 kqueue_pid=$PID
 assert_method kqueue "$NGINX_METHOD"
 

@@ -6,7 +6,7 @@
 # wherever select.kqueue is there and works.
 #
 # Python itself knows nothing of the library, which comes with the extension: libc's close() comes before ours. A second
-# run has it preloaded.
+# run, of the modules that are most about it, has the library preloaded.
 
 cd "$(dirname "$0")/../.." || exit 1
 . tests/programs/common.sh
@@ -19,6 +19,8 @@ fetch "python$version"
 [ -e "/usr/include/python$version/internal/pycore_fileutils.h" ] || skip "no internal headers of python$version (python$version-dev)"
 MODULES="test_kqueue test_selectors test_select test_poll test_epoll test_socketserver test_asyncore
     $(cd "$SOURCE/Lib/test" && printf 'test_asyncio.%s\n' $(ls test_asyncio/test_*.py | sed 's|.*/||; s|\.py$||'))"
+
+PRELOADED="test_kqueue test_selectors test_asyncio.test_events test_asyncio.test_unix_events test_asyncio.test_subprocess"
 
 # Every process that has this folder in PYTHONPATH gets the tests, and those of kqueue our select module as well. (The
 # system's is part of the program, so that a file alone would not be found.)
@@ -75,10 +77,11 @@ os.execvp("timeout", ["timeout", "-k", "5", "300", sys.executable] + sys.argv[1:
     touch "$log"
 }
 
-# verdicts SIDE: of all modules; what began and has no verdict has failed.
+# verdicts SIDE MODULE...: what began and has no verdict has failed.
 verdicts() {
-    local module
-    for module in $MODULES; do cat "$LOGS/$1-$module"; done |
+    local side=$1 module
+    shift
+    for module; do cat "$LOGS/$side-$module"; done |
         awk '{ v = $1; sub(/^[A-Z]+ /, ""); if (!($0 in verdict)) order[++n] = $0; verdict[$0] = v }
             END { for (i = 1; i <= n; i++) print verdict[order[i]] == "RUN" ? "FAIL" : verdict[order[i]], order[i] }'
 }
@@ -88,20 +91,22 @@ assert_method "KqueueSelector KqueueSelector" "$(method kqueue)"
 assert_method "KqueueSelector KqueueSelector" "$(method kqueue_preloaded)"
 echo "python $($PYTHON -c 'import platform; print(platform.python_version())'), tests of $VERSION"
 
-for side in epoll kqueue kqueue_preloaded; do
-    for module in $MODULES; do echo "$side $module"; done
-done | {
+# They sleep most of the time.
+{
+    for side in epoll kqueue; do printf "$side %s\n" $MODULES; done
+    printf 'kqueue_preloaded %s\n' $PRELOADED
+} | {
     running=0
     while read -r side module; do
         module "$side" "$module" &
-        [ $((running += 1)) -lt 2 ] || { wait -n; running=$((running - 1)); }
+        [ $((running += 1)) -lt $((2 * $(nproc))) ] || { wait -n; running=$((running - 1)); }
     done
     wait
 }
-for side in kqueue kqueue_preloaded; do
-    verdicts epoll > "$LOGS/$side.epoll"
-    verdicts $side > "$LOGS/$side.kqueue"
-done
-suite kqueue epoll kqueue
-suite kqueue_preloaded epoll kqueue
+verdicts epoll $MODULES > "$LOGS/extension.epoll"
+verdicts kqueue $MODULES > "$LOGS/extension.kqueue"
+suite extension epoll kqueue
+verdicts epoll $PRELOADED > "$LOGS/preloaded.epoll"
+verdicts kqueue_preloaded $PRELOADED > "$LOGS/preloaded.kqueue"
+suite preloaded epoll kqueue
 finish
