@@ -9,6 +9,7 @@
 #   make check-model        the model-based tests find the errors seeded for them
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
 #   make check-libevent     libevent's own regression suite on our kqueue
+#   make check-programs     real programs on our kqueue beside themselves on epoll (PROGRAM='redis nginx' some of them)
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make deb                Debian packages, in build/deb
 #   make dist               a release archive with the crates in it, in build/dist
@@ -129,6 +130,9 @@ check-consumers: stage
 check-libevent: stage
 	tests/libevent/run.sh $(STAGE)
 
+check-programs: stage
+	tests/programs/run.sh $(STAGE) $(PROGRAM)
+
 # Of what git has: a file that was forgotten is missing here, too. A cargo that dpkg does not know (rustup's) is
 # what the profile is for.
 deb:
@@ -166,5 +170,5 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-posix check-model check-libevent check-consumers deb dist \
-    bench clean force
+.PHONY: all install uninstall stage demo check check-full check-posix check-model check-libevent check-consumers check-programs deb \
+    dist bench clean force
