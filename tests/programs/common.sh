@@ -112,11 +112,11 @@ fetch() {
     echo "$VERSION" > "$SOURCE/.unpacked"
 }
 
-# tree BACKEND FUNCTION: built again when the source, the function or our header is another.
+# tree BACKEND FUNCTION: built again when the source, the function, a C file of ours or our header is another.
 tree() {
     local backend=$1 build=$2 dir=$BUILD/$1 key begin
     begin=$(date +%s)
-    key="$VERSION $(declare -f "$build" | cksum)"
+    key="$VERSION $({ declare -f "$build"; cat "tests/programs/$NAME.c" 2>/dev/null; } | cksum)"
     case $backend in epoll*) ;; *) key+=" $(cksum < "$PREFIX_DIR/include/kqueue/sys/event.h") $PREFIX_DIR" ;; esac
     [ "$(cat "$dir/.built" 2>/dev/null)" = "$key" ] && return
     rm -rf "$dir"

@@ -20,7 +20,7 @@ build() {
         HAVE_STRUCT_STAT_ST_MTIME HAVE_INTTYPES_H HAVE_STDLIB_H HAVE_STRING_H HAVE_ATEXIT HAVE_SELECT HAVE_MODF; do
         echo "#define $file 1"
     done >> libfswatch_config.h
-    printf '#define PACKAGE "fswatch"\n#define PACKAGE_NAME "fswatch"\n#define PACKAGE_VERSION ""\n#define PACKAGE_STRING "fswatch"\n#define PACKAGE_BUGREPORT ""\n#define VERSION ""\n' >> libfswatch_config.h
+    printf '#define PACKAGE "fswatch"\n#define PACKAGE_NAME "fswatch"\n#define PACKAGE_URL ""\n#define PACKAGE_VERSION ""\n#define PACKAGE_STRING "fswatch"\n#define PACKAGE_BUGREPORT ""\n#define VERSION ""\n' >> libfswatch_config.h
     sources="$(ls $lib/libfswatch/c/*.cpp $lib/libfswatch/c++/*.cpp $lib/libfswatch/c++/string/*.cpp fswatch/src/fswatch.cpp |
         grep -v -E '/(fen|fsevents|windows|poll)_monitor|windows/')"
     printf 'program: %s\n\tc++ -o $@ $^ %s\n%%.o: %%.cpp\n\tc++ -std=c++11 -O1 -w -I. -I%s -I%s/libfswatch %s -DHAVE_CONFIG_H -c -o $@ $<\n' \

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# libowfat, which waits for one-shot events in several threads (iom_wait), and in one for edges (io_wait). It has no test
-# suite of that; the small program beside this file uses both.
+# libowfat, which waits for one-shot events in several threads (iom_wait). It has no test suite of that; the small
+# program beside this file uses it.
 
 cd "$(dirname "$0")/../.." || exit 1
 . tests/programs/common.sh

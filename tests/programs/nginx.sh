@@ -10,12 +10,12 @@ cd "$(dirname "$0")/../.." || exit 1
 begin nginx
 needs cc make wrk python3
 fetch nginx
-make_stub
-tree both build_nginx
+tree epoll build_nginx
+tree kqueue build_nginx
 
 behind
 epoll=$(free_port)
-start_nginx "$SERVER $ALONE" epoll "$epoll" "$BEHIND"
+start_nginx "$SERVER" epoll "$epoll" "$BEHIND"
 epoll_pid=$PID
 assert_method epoll "$NGINX_METHOD"
 kqueue=$(free_port)

@@ -28,8 +28,9 @@ lighttpd 900 files and a proxy under load
 libev 600 its watchers, the bare cost of its loop
 libuv 2400 its own test suite
 nng 1800 its own test suite: DISPATCH
-libowfat 400 its two interfaces: ONESHOT, CLEAR
-nim 1200 its selectors and asyncdispatch: TIMER SIGNAL PROC VNODE
+libowfat 900 its one-shot events in threads: ONESHOT
+fswatch 900 what it sees of a tree: VNODE
+nim 1800 its selectors and asyncdispatch: TIMER SIGNAL PROC VNODE
 LIST
 }
 
