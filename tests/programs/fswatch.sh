@@ -22,7 +22,7 @@ build() {
     done >> libfswatch_config.h
     printf '#define PACKAGE "fswatch"\n#define PACKAGE_NAME "fswatch"\n#define PACKAGE_URL ""\n#define PACKAGE_VERSION ""\n#define PACKAGE_STRING "fswatch"\n#define PACKAGE_BUGREPORT ""\n#define VERSION ""\n' >> libfswatch_config.h
     sources="$(ls $lib/libfswatch/c/*.cpp $lib/libfswatch/c++/*.cpp $lib/libfswatch/c++/string/*.cpp fswatch/src/fswatch.cpp |
-        grep -v -E '/(fen|fsevents|windows|poll)_monitor|windows/')"
+        grep -v -E '/(fen|fsevents|windows)_monitor|windows/')"
     printf 'program: %s\n\tc++ -o $@ $^ %s\n%%.o: %%.cpp\n\tc++ -std=c++11 -O1 -w -I. -I%s -I%s/libfswatch %s -DHAVE_CONFIG_H -c -o $@ $<\n' \
         "$(echo $sources | sed 's/\.cpp/.o/g')" "$KQUEUE_LDFLAGS -lkqueue -lpthread" $lib $lib "$KQUEUE_CFLAGS" > Makefile.ours
     make -f Makefile.ours -j2

@@ -71,7 +71,7 @@ module() {
     dir=$(mktemp -d "$BUILD/run.XXXXXX")
     (cd "$dir" && python "$side" -c '
 import os, sys
-os.execvp("timeout", ["timeout", "-k", "5", "300", sys.executable] + sys.argv[1:])' \
+os.execvp("timeout", ["timeout", "-k", "5", "600", sys.executable] + sys.argv[1:])' \
         "$OLDPWD/tests/programs/python_verdicts.py" "$log" "test.$module") > "$log.out" 2>&1 < /dev/null
     rm -rf "$dir"
     touch "$log"

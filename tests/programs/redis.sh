@@ -15,13 +15,16 @@ begin redis
 needs cc make tclsh timeout python3
 fetch redis
 
-# Only the event loop is compiled for the other backend. (jemalloc would take as long again to build.)
+# Only the event loop is compiled for the other backend: its Makefile begins anew when an option changes, so that the
+# sources say where ours is. (jemalloc would take as long again to build.)
 build_epoll() { make -j2 MALLOC=libc OPTIMIZATION=-O2 BUILD_TLS=no; }
 build_kqueue() {
     cp -a "$BUILD/epoll/." .
     rm .built
     sed -i 's/^#include "config.h"/&\n#undef HAVE_EPOLL\n#define HAVE_KQUEUE 1/' src/ae.c
-    make MALLOC=libc OPTIMIZATION=-O2 BUILD_TLS=no CFLAGS="$KQUEUE_CFLAGS" LDFLAGS="$KQUEUE_LDFLAGS -lkqueue"
+    sed -i "s|<sys/event.h>|\"$PREFIX_DIR/include/kqueue/sys/event.h\"|" src/ae_kqueue.c
+    sed -i "s|^FINAL_LIBS=-lm|FINAL_LIBS=$KQUEUE_LDFLAGS -lkqueue -lm|" src/Makefile
+    make MALLOC=libc OPTIMIZATION=-O2 BUILD_TLS=no
 }
 tree epoll build_epoll
 tree kqueue build_kqueue
