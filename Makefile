@@ -13,6 +13,7 @@
 #   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source
 #   make check-old-kernel   the C suite in qemu, on the oldest kernel that Debian has; for an hour or two (ARGS)
 #   make check-libevent     libevent's own regression suite on our kqueue
+#   make check-programs     real programs on our kqueue beside themselves on epoll (PROGRAM='redis nginx' some of them)
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make deb                Debian packages, in build/deb
 #   make dist               a release archive with the crates in it, in build/dist
@@ -143,6 +144,9 @@ check-consumers: stage
 check-libevent: stage
 	tests/libevent/run.sh $(STAGE)
 
+check-programs: stage
+	tests/programs/run.sh $(STAGE) $(PROGRAM)
+
 # Of what git has: a file that was forgotten is missing here, too. A cargo that dpkg does not know (rustup's) is
 # what the profile is for.
 deb:
@@ -186,4 +190,4 @@ clean:
 force:
 
 .PHONY: all install uninstall stage demo check check-full check-posix check-cross check-old-kernel check-model \
-    check-libevent check-consumers deb dist bench mutants clean force
+    check-libevent check-programs check-consumers deb dist bench mutants clean force

@@ -266,14 +266,14 @@ static void settles(int kq)
     }
 }
 
-/* 10.5 The wrong end of a pipe without a reader, which the system reports for ever, is never ready. */
+/* 10.5 The read end of a pipe without a writer, which the system reports for ever, is never writable. */
 TEST(wrong_end_polls_readable_no_more, "10.5 3.5")
 {
     int kq = queue(), p[2];
     pipe_pair(p);
-    change(kq, p[1], EVFILT_READ, EV_ADD, 0, 0, 1);
+    change(kq, p[0], EVFILT_WRITE, EV_ADD, 0, 0, 1);
     settles(kq);
-    OK(close(p[0]));
+    OK(close(p[1]));
     settles(kq);
 }
 

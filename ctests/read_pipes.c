@@ -320,8 +320,8 @@ PIPES(note_lowat_holds_in_every_mode, "3.5 2.7 2.8 2.9 10.5")
 
 /* ---- The wrong end ------------------------------------------------------------------------------ */
 
-/* 3.5 The write end as READ is accepted and never ready, whatever happens to the pipe. */
-PIPES(write_end_is_never_readable, "3.5")
+/* 3.5 The write end as READ is accepted, and ready only when the last reader is gone. */
+PIPES(write_end_reads_the_end_of_the_reader, "3.5")
 {
     static const unsigned short modes[] = {0, EV_CLEAR, EV_ONESHOT, EV_DISPATCH};
     for (size_t i = 0; i < 4; i++) {
@@ -335,13 +335,15 @@ PIPES(write_end_is_never_readable, "3.5")
         nothing(kq);
         take(p[0], n);
         nothing(kq);
-        change(kq, p[1], EVFILT_WRITE, EV_ADD | EV_ONESHOT, 0, 0, 0xbeef);
         OK(close(p[0]));
-        EXPECT_NEXT(kq, p[1], EVFILT_WRITE, EV_ADD | EV_ONESHOT | EV_EOF, 0, 0, 0xbeef);
+        EXPECT_NEXT(kq, p[1], EVFILT_READ, EV_ADD | modes[i] | EV_EOF, 0, 0, 0xfeed);
+        if (modes[i] == 0) {
+            EXPECT_NEXT(kq, p[1], EVFILT_READ, EV_ADD | EV_EOF, 0, 0, 0xfeed);
+            change(kq, p[1], EVFILT_READ, EV_DELETE, 0, 0, 0);
+        }
         nothing(kq);
         sleeps(kq);
         CHECK(!readable(kq));
-        change(kq, p[1], EVFILT_READ, EV_DELETE, 0, 0, 0);
         OK(close(p[1]));
         if (kind == FIFO)
             OK(unlink("fifo"));
@@ -372,13 +374,33 @@ PIPES(read_end_is_never_writable, "3.5")
     }
 }
 
+/* 3.5 Both ends at once: the reader's end is the writer's, whichever filter asks. */
+PIPES(write_end_of_both_filters, "2.11 3.5")
+{
+    int kq = queue(), p[2];
+    connected(kind, p);
+    change(kq, p[1], EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, 0xfeed);
+    change(kq, p[1], EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0, 0xbeef);
+    fill(p[1]);
+    nothing(kq);
+    OK(close(p[0]));
+    struct kevent ev[4];
+    int n = collect(kq, ev, 4);
+    CHECK(n == 2 && ev[0].filter != ev[1].filter);
+    for (int i = 0; i < n; i++)
+        CHECK(ev[i].flags == (EV_ADD | EV_CLEAR | EV_EOF) && ev[i].data == 0);
+    nothing(kq);
+    sleeps(kq);
+}
+
 /* 3.5 The wrong end that was added after the other side was gone. */
 PIPES(wrong_end_of_a_half_closed_pipe, "3.5")
 {
     int kq = queue(), p[2], q[2];
     connected(kind, p);
     OK(close(p[0]));
-    change(kq, p[1], EVFILT_READ, EV_ADD, 0, 0, 0);
+    change(kq, p[1], EVFILT_READ, EV_ADD | EV_ONESHOT, 0, 0, 0xfeed);
+    EXPECT_NEXT(kq, p[1], EVFILT_READ, EV_ADD | EV_ONESHOT | EV_EOF, 0, 0, 0xfeed);
     nothing(kq);
     pipe_pair(q);
     OK(close(q[1]));

@@ -41,7 +41,7 @@ bitflags! {
         const PLACE = 3 << 10;
         /// The kernel calls it ready and the filter does not: it is armed for edges until that changes.
         const QUIET = 1 << 6;
-        /// It never can be ready: the wrong end of a pipe.
+        /// It never can be ready: the read end of a pipe, for writing.
         const NEVER = 1 << 7;
         /// EV_CLEAR on a file: reported, waits for news of the file.
         const TOLD = 1 << 8;

@@ -19,6 +19,7 @@
 
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit 1
+. tests/debian-source.sh
 
 PREFIX_DIR=$(realpath -m "${1:-${PREFIX_DIR:?usage: tests/libevent/run.sh PREFIX_DIR}}")
 BUILD=$(realpath -m "${BUILD:-build/libevent}")
@@ -78,37 +79,6 @@ seconds_since() { echo $(($(date +%s) - $1)); }
 
 # ---- source and builds
 
-# Prints the apt configuration under which Debian's sources can be fetched into $1 and nothing of the system changes:
-# the machine's own entries turned into deb-src entries, with lists and caches of their own. The entries are
-# rewritten, not made anew, because they carry what a mirror needs (keys, options).
-private_apt() {
-    local dir=$1 main parts entry
-    eval "$(apt-config shell main Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
-    mkdir -p "$dir/sources" "$dir/lists/partial" "$dir/cache/archives/partial"
-    for entry in "$main" "$parts"/*.list "$parts"/*.sources; do
-        [ -r "$entry" ] || continue
-        case $entry in
-            *.sources) sed 's/^[Tt]ypes:.*/Types: deb-src/' "$entry" ;;
-            *) sed -n 's/^[[:space:]]*deb\(-src\)\{0,1\}[[:space:]]/deb-src /p' "$entry" ;;
-        esac > "$dir/sources/$(basename "$entry")"
-    done
-    cat <<CONF
-Dir::Etc::sourcelist "/dev/null";
-Dir::Etc::sourceparts "$dir/sources";
-Dir::State::lists "$dir/lists";
-Dir::Cache "$dir/cache";
-Acquire::Retries "2";
-Acquire::http::Timeout "20";
-Acquire::https::Timeout "20";
-Acquire::Languages "none";
-#clear APT::Update::Pre-Invoke;
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-CONF
-    # root would fetch as the user _apt, who may not write here.
-    [ "$(id -u)" != 0 ] || echo 'APT::Sandbox::User "root";'
-}
-
 fetch_source() {
     local apt=$BUILD/apt tool
     [ -e "$SOURCE/.unpacked" ] && return
@@ -119,8 +89,7 @@ fetch_source() {
     mkdir -p "$apt"
     private_apt "$apt" > "$apt/apt.conf"
     # Another source on this machine may be out of order; what counts is whether libevent can be had.
-    (cd "$apt" && { apt-get -q -c apt.conf update; apt-get -q -c apt.conf source --download-only libevent; }) \
-        > "$LOGS/fetch" 2>&1 ||
+    { (cd "$apt" && apt-get -q -c apt.conf update); download_source "$apt" libevent; } > "$LOGS/fetch" 2>&1 ||
         unavailable "libevent's source package cannot be fetched: $(grep -E -m 1 '[Ff]ailed to fetch|^E:' "$LOGS/fetch"), $LOGS/fetch"
     dpkg-source -x "$apt"/libevent_*.dsc "$SOURCE" >> "$LOGS/fetch" 2>&1 || unavailable "dpkg-source failed, $LOGS/fetch"
     # Debian patches Makefile.am; the Makefile.in of the release serves, and saves needing automake.

@@ -213,6 +213,7 @@ impl Model {
                 if self.files.pipes[pipe].readers == 0 {
                     let write = |what| matches!(what, What::PipeWriter { pipe: other } if other == pipe);
                     self.news(WRITE, News::Must, write);
+                    self.news(READ, News::Must, write);
                 }
             }
             What::PipeWriter { pipe } => {

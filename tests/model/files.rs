@@ -219,6 +219,7 @@ impl Files {
                 unread => Ready::Yes(Report::data(unread)),
             },
             What::Counter { count } if count > 0 => Ready::Yes(Report { data: (1, count), ..Report::data(0) }),
+            What::PipeWriter { pipe } if self.pipes[pipe].readers == 0 => Ready::Yes(Report::end((0, 0), 0)),
             What::PipeWriter { .. } | What::Counter { .. } | What::Directory | What::Queue { .. } => Ready::No,
         }
     }

@@ -380,12 +380,12 @@ impl Model {
         })
     }
 
-    /// KNOWN: the wrong end of a pipe whose other end is gone makes the kqueue poll readable for nothing, once more
-    /// than it should.
+    /// KNOWN: the read end of a pipe without writers, asked for writing, makes the kqueue poll readable for nothing,
+    /// once more than it should.
     pub fn has_wrong_end(&self, queue: usize) -> bool {
         self.queues[queue].knotes.iter().filter(|knote| is_descriptor(knote.filter)).any(|knote| {
             let what = self.files.files[knote.file].what;
-            matches!((knote.filter, what), (READ, What::PipeWriter { .. }) | (WRITE, What::PipeReader { .. }))
+            matches!((knote.filter, what), (WRITE, What::PipeReader { .. }))
         })
     }
 

@@ -97,7 +97,7 @@ pub struct Status {
     pub error: u32,
     /// The low-water mark of a knote has no say: an end, an error, a connection to accept.
     pub unconditional: bool,
-    /// It never can be ready: the wrong end of a pipe.
+    /// It never can be ready: the read end of a pipe, for writing.
     pub never: bool,
 }
 
@@ -148,7 +148,9 @@ pub fn readable(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
 fn readable_by_kind(fd: i32, kind: Kind, mask: Mask, pending: Result<i64, Errno>) -> Status {
     let bytes = pending.unwrap_or(0);
     match kind {
-        Kind::PipeWriter => Status::NEVER,
+        // 3.5: nothing can be read there, but the last reader's end is told, as programs expect that only write.
+        Kind::PipeWriter if mask.has(Mask::ERR) => Status::end(0, 0),
+        Kind::PipeWriter => Status::NOT_READY,
         Kind::PipeReader | Kind::PipeBoth => {
             if mask.has(Mask::HUP) {
                 Status::end(bytes, 0)
