@@ -4,6 +4,7 @@
 #include "suite.h"
 
 #include "sockets.h"
+#include "together.h"
 
 #include <dirent.h>
 #include <spawn.h>
@@ -291,6 +292,7 @@ TEST_LIMIT(fork_while_threads_are_inside, "10.3", 60)
     stop = 1;
     for (int i = 0; i < 2; i++)
         join(&threads[i]);
+    were_together(10);
 }
 
 /* Makes queues with helpers of every kind, and closes them. */
@@ -357,6 +359,7 @@ TEST_LIMIT(fork_while_queues_are_born, "10.3", 60)
     stop = 1;
     for (int i = 0; i < 2; i++)
         join(&threads[i]);
+    were_together(10);
 }
 #endif
 

@@ -9,6 +9,7 @@
 #ifdef __linux__
 
 #include "stress.h"
+#include "together.h"
 
 #include <sched.h>
 #include <setjmp.h>
@@ -108,6 +109,7 @@ TEST_LIMIT(number_reused_by_an_epoll, "10.2 1.3", FULL_LIMIT)
     announce(&game.round, -1);
     for (int i = 0; i < WAITERS; i++)
         join(&threads[i]);
+    were_together(20);
 }
 
 /* ---- Waiters that never come out ---------------------------------------------------------------- */

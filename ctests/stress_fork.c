@@ -10,6 +10,7 @@
 
 #include "events.h"
 #include "stress.h"
+#include "together.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -198,6 +199,7 @@ TEST_LIMIT(children_of_contending_threads, "10.3", FULL_LIMIT)
         owns_its_own(&parent);
     }
     end(&parent);
+    were_together(5);
 }
 
 /* ---- Children that no handler is called for ----------------------------------------------------- */
@@ -286,6 +288,7 @@ TEST_LIMIT(other_ways_to_have_children, "10.3 10.4", FULL_LIMIT)
         OK(close(quiet));
     }
     end(&parent);
+    were_together(5);
 }
 
 #endif

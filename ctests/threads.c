@@ -7,6 +7,7 @@
 #include "suite.h"
 
 #include "sockets.h"
+#include "together.h"
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -27,9 +28,6 @@ struct crew {
     pthread_cond_t delivered;
     int deliveries;
     struct kevent last;
-    atomic_int inside; /* threads in kevent at the moment */
-    atomic_long calls;
-    atomic_long together; /* calls that found another thread inside */
 };
 
 static void *wait_and_count(void *argument)
@@ -37,12 +35,7 @@ static void *wait_and_count(void *argument)
     struct crew *crew = argument;
     for (;;) {
         struct kevent ev;
-        crew->calls++;
-        if (crew->inside++ > 0)
-            crew->together++;
-        int n = kevent(crew->kq, NULL, 0, &ev, 1, NULL);
-        crew->inside--;
-        CHECK_EQ(n, 1);
+        CHECK_EQ(kevent(crew->kq, NULL, 0, &ev, 1, NULL), 1);
         if (ev.ident == STOP)
             return NULL;
         OK0(pthread_mutex_lock(&crew->lock));
@@ -88,9 +81,7 @@ static void exactly_one(enum kind kind, int rounds, void (*begin)(struct crew *)
     for (int i = 0; i < WAITERS; i++)
         join(&threads[i]);
     CHECK_EQ(crew.deliveries, rounds);
-    printf("%d events, %ld calls, %ld of them with another thread inside\n", rounds, (long)crew.calls,
-           (long)crew.together);
-    CHECK_GE(crew.together * 2, crew.calls);
+    were_together(50);
 }
 
 #define WANT(...) ((struct expect){__VA_ARGS__})
@@ -312,6 +303,7 @@ TEST(every_waiter_gets_one_of_many_events, "9.4 1.12 2.7")
             CHECK_EQ(seen[i], 1);
         nothing(kq);
     }
+    were_together(50);
 }
 
 struct player {
@@ -347,6 +339,7 @@ TEST_LIMIT(ping_pong, "9.4", 60)
     start(&threads[1], play, &two);
     join(&threads[0]);
     join(&threads[1]);
+    were_together(10);
 }
 
 static void *play_with_changes(void *argument)
@@ -375,6 +368,7 @@ TEST_LIMIT(trigger_between_registration_and_wait, "9.4 1.2", 60)
             sched_yield();
     }
     join(&thread);
+    were_together(10);
 }
 
 enum { PRODUCERS = 3, TRIGGERS = 5000 };
@@ -421,6 +415,7 @@ TEST_LIMIT(last_trigger_is_heard, "9.4 9.3 9.2", 60)
     }
     for (int i = 0; i < PRODUCERS; i++)
         join(&threads[i]);
+    were_together(10);
     nothing(kq);
 }
 
@@ -494,6 +489,7 @@ TEST_LIMIT(changes_wake_a_waiter, "9.4 2.14 10.5", 30)
         join(&thread);
         CHECK_EQ((intptr_t)taker.ev.udata, 42);
     }
+    were_together(5);
 }
 
 /* 9.4 A call that blocks on one kqueue delays neither another kqueue nor changes to its own. */
@@ -515,6 +511,7 @@ TEST(blocked_call_delays_nobody, "9.4 10.2")
     change(taker.kq, 1, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_TRIGGER, 0, 7);
     join(&thread);
     EXPECT_EVENT(taker.ev, 1, EVFILT_USER, EV_ADD | EV_ONESHOT, 0, 0, 7);
+    were_together(50);
 }
 
 /* ---- Register while others collect -------------------------------------------------------------- */
@@ -581,6 +578,7 @@ TEST_LIMIT(register_while_others_collect, "2.7 9.4 1.2", 60)
     for (int i = 0; i < COLLECTORS; i++)
         join(&collectors[i]);
     CHECK_EQ(yard.got, MAKERS * EACH);
+    were_together(10);
     change(yard.kq, STOP, EVFILT_USER, EV_DELETE, 0, 0, 0);
     nothing(yard.kq);
 }
@@ -626,6 +624,7 @@ static void not_after(void (*round)(int kq, long number))
     for (int i = 0; i < LOOKERS; i++)
         join(&threads[i]);
     printf("%ld events were seen in time\n", (long)removal.seen);
+    were_together(10);
     nothing(removal.kq);
 }
 
@@ -733,6 +732,7 @@ TEST_LIMIT(two_queues_share_a_descriptor, "2.9 1.1", 30)
         join(&threads[i]);
         CHECK_EQ(listeners[i].count, ROUNDS);
     }
+    were_together(50);
 }
 
 /* ---- Readers that race -------------------------------------------------------------------------- */
@@ -784,6 +784,7 @@ static void readers_race(enum kind kind)
     for (int i = 0; i < 3; i++)
         join(&threads[i]);
     printf("%ld events\n", (long)race.events);
+    were_together(10);
 }
 
 TEST_LIMIT(readers_race_on_a_pipe, "3.3 3.5 1.14", 30)
@@ -849,4 +850,5 @@ TEST_LIMIT(close_while_in_use, "10.2 1.3", 60)
         for (int i = 0; i < USERS; i++)
             join(&threads[i]);
     }
+    were_together(20);
 }
