@@ -5,7 +5,7 @@
 #   make uninstall          remove what install placed, given the same variables
 #   make demo               show kqueue at work, in a few seconds
 #   make check              the tests: Rust, C, every way to be loaded; the last line counts them
-#   make check-full         the same with more rounds, tools, shapes and faults, in some eight minutes
+#   make check-full         the same with more rounds, tools, shapes and faults, in half an hour
 #   make check-model        the model-based tests find the errors seeded for them
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
 #   make check-libevent     libevent's own regression suite on our kqueue
