@@ -5,7 +5,7 @@
 #   make uninstall          remove what install placed, given the same variables
 #   make demo               show kqueue at work, in a few seconds
 #   make check              the tests: Rust, C, every way to be loaded; the last line counts them
-#   make check-full         the same with more rounds, tools, shapes and faults, in some eight minutes
+#   make check-full         the same with more rounds, tools, shapes and faults, in half an hour
 #   make check-model        the model-based tests find the errors seeded for them
 #   make mutants            break the library in 5,000 small ways: do the tests notice? An hour or more; goes on where it
 #                           was stopped (FILES=src/filter/timer.rs; MINUTES, SAMPLE: no more than that; JOBS)

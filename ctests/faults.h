@@ -119,3 +119,5 @@ FAULT(write, ANY, E(EAGAIN, EINTR, EIO, ENOSPC, EBADF, EPIPE, EFBIG), WORKS)
 FAULT(futex, ANY, E(EINTR, EAGAIN), WORKS)
 FAULT(set_robust_list, ANY, NONE, WORKS) /* libc's, in a child */
 FAULT(rseq, ANY, NONE, WORKS)
+FAULT(wait4, ANY, NONE, WORKS) /* libc's, in pclose() */
+FAULT(getdents64, ANY, E(ENOENT, EPERM), WORKS) /* a process's children, where events were lost */

@@ -106,6 +106,26 @@ TEST(number_is_closed_in_the_child, "10.3")
     works_whole(&busy);
 }
 
+/* 10.3 10.7 Nor by the number of a duplicate that was used. */
+TEST(duplicate_is_closed_in_the_child, "10.3 10.7")
+{
+    struct busy busy;
+    struct kevent ev[8];
+    fill_queue(&busy);
+    int same = OK(dup(busy.kq));
+    change(same, 1, EVFILT_USER, EV_KEEPUDATA, 0, 0, 0);
+    pid_t pid = OK(fork());
+    if (pid == 0) {
+        CHECK(!is_open(same));
+        CHECK_ERRNO(kevent(same, NULL, 0, ev, 8, &no_wait), EBADF);
+        CHECK(is_open(busy.fds[0]) && is_open(busy.fds[1]) && is_open(busy.file));
+        _exit(0);
+    }
+    child_succeeds(pid);
+    OK(close(same));
+    works_whole(&busy);
+}
+
 /* 10.3 Nothing else of the library's is open in the child either. */
 TEST(child_has_none_of_our_descriptors, "10.3")
 {

@@ -240,11 +240,21 @@ pub fn each_process(last: i32, mut each: impl FnMut(i32, u32, u32)) {
     });
 }
 
+/// Calls `each` with every known duplicate of a queue's number, and the queue's slot.
+pub fn each_duplicate_of_any(mut each: impl FnMut(i32, u32)) {
+    CELLS.each_page(0, u32::MAX, |fd, cell| {
+        if let Owner::Duplicate { slot, .. } = Owner::of(cell.queue.load(SeqCst)) {
+            each(fd as i32, slot);
+        }
+    });
+}
+
 /// Calls `each` with every known duplicate of the queue in `slot`.
 pub fn each_duplicate(slot: u32, mut each: impl FnMut(i32)) {
-    CELLS.each_page(0, u32::MAX, |fd, cell| match Owner::of(cell.queue.load(SeqCst)) {
-        Owner::Duplicate { slot: of, .. } if of == slot => each(fd as i32),
-        _ => {}
+    each_duplicate_of_any(|fd, of| {
+        if of == slot {
+            each(fd);
+        }
     });
 }
 

@@ -8,7 +8,10 @@
 //! alone: a child that only closes its descriptors and executes a program must not take the parent's items along.
 //! The signals are put back in any case.
 
-use super::{bury_unnoticed, inside, slot, triggers, used_slots, Slot, DEAD_SLOTS, FREE, INHERITED, LIVE, LOST, TAKEN};
+use super::{
+    bury_unnoticed, inside, slot, triggers, used_slots, Slot, DEAD_SLOTS, DUPLICATES, FREE, INHERITED, LIVE, LOST,
+    TAKEN,
+};
 use crate::filter::library;
 use crate::platform::{births, descriptors, front, processes, signals, sys, Poller};
 use core::sync::atomic::{AtomicI32, Ordering::*};
@@ -64,6 +67,17 @@ pub fn child() {
                 slot.state.store(LOST, Relaxed);
             }
         }
+    }
+    if DUPLICATES.load(Relaxed) {
+        // They were made by the program, but no kqueue is inherited by any of its numbers.
+        descriptors::each_duplicate_of_any(|fd, index| {
+            if slot(index).is_none_or(|slot| !slot.is_inherited()) {
+                descriptors::disown(fd);
+                if front::is_in_front() || sys::is_queue(fd) {
+                    sys::close_raw(fd);
+                }
+            }
+        });
     }
     if pidfds {
         processes::close_pidfds(|index| slot(index).is_none_or(|slot| !slot.is_inherited()));

@@ -65,6 +65,8 @@ static SLOTS: [Stable<Slot>; CHUNKS] = {
 static USED: AtomicU32 = AtomicU32::new(0);
 /// Where to begin to look for a free one.
 static HINT: AtomicU32 = AtomicU32::new(0);
+/// Was a duplicate of a queue's number ever recognised?
+static DUPLICATES: AtomicBool = AtomicBool::new(false);
 /// How many slots wait to be given back.
 static DEAD_SLOTS: AtomicU32 = AtomicU32::new(0);
 /// Births until the next look for queues that were closed without our notice.
@@ -537,6 +539,7 @@ fn recognise_duplicate(fd: i32) -> Result<()> {
     let marker = Marker::of(fd)?;
     let slot = live().find(|slot| slot.kernel.is_duplicate(&marker)).ok_or(Errno::EBADF)?;
     let owner = Owner::Duplicate { slot: slot.index, birth: slot.birth.load(SeqCst) };
+    DUPLICATES.store(true, Relaxed);
     descriptors::cell_or_make(fd)?.queue.store(owner.word(), SeqCst);
     Ok(())
 }

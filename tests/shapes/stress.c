@@ -126,7 +126,7 @@ CASE(children_of_contending_threads)
     int last = rounds(20, 2000), status;
     int kq = OK(guest_kqueue());
     NOT_WITH_ASAN("a child may inherit its allocator locked");
-    alarm(600);
+    alarm(3600);
     pair(watched);
     ADD(kq, (uintptr_t)watched[0], EVFILT_READ, EV_ADD, 0, 0, 7);
     begin(threads);
@@ -240,7 +240,7 @@ CASE(handlers_interrupt_the_library)
     struct timespec now, until, hundredth = {0, 10000000};
     timer_t timer;
     int fds[2];
-    alarm(600);
+    alarm(3600);
     pair(fds);
     field.number = OK(fcntl(fds[0], F_DUPFD_CLOEXEC, 200));
     field.writer = fds[1];
@@ -282,7 +282,7 @@ CASE(cancelled_waiters_leave_nothing)
     int kq = OK(guest_kqueue()), fds[2], last = rounds(400, 10000);
     NOT_WITH_ASAN("it finds the stacks of cancelled threads poisoned");
     pair(fds);
-    alarm(600);
+    alarm(3600);
     ADD(kq, (uintptr_t)fds[0], EVFILT_READ, EV_ADD, 0, 0, 1);
     ADD(kq, 1, EVFILT_TIMER, EV_ADD, 0, 3600000, 2);
     ADD(kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 3);
