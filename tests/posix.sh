@@ -39,5 +39,5 @@ check() {
 check -b posix $ARGS || exit 1
 # Again, with whatever reaches such a call all the same caught in it. Of the cases that take long one time is enough.
 [ -n "$ARGS" ] || check -b posix -w linux cancel close descriptor errors found kevent library library_fork pair proc \
-    process read read_eof read_files read_pipes signal threads timeout timer timer_absolute user vnode_events vnode_files \
-    vnode_queue write write_eof
+    process read read_eof read_files read_pipes signal threads timeout timer timer_absolute user vnode_events \
+    vnode_files vnode_queue write write_eof
