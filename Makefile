@@ -11,7 +11,7 @@
 #                           was stopped (FILES=src/filter/timer.rs; MINUTES, SAMPLE: no more than that; JOBS)
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
 #   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source
-#   make check-old-kernel   the C suite in qemu, on the oldest kernel that Debian has; for an hour or two (ARGS)
+#   make check-old-kernel   the C suite in qemu, on the oldest kernel that Debian has; a quarter of an hour or more (ARGS)
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make check-programs     real programs on our kqueue beside themselves on epoll (PROGRAM='redis nginx' some of them)
 #   make check-consumers    small projects that find, build and run us with each build system and compiler

@@ -20,6 +20,8 @@ NOT_RUN("linux-old", "vnode_rights.file_made_unreadable", STAMP)
 NOT_RUN("linux-old", "vnode_rights.unreadable_file", STAMP)
 NOT_RUN("linux-old", "vnode_rights.unreadable_file_of_which_only_writes_are_wanted", STAMP)
 NOT_RUN("linux-old", "vnode_rights.unreadable_path_descriptor", STAMP)
+NOT_RUN("linux-old", "vnode_rights.unreadable_file_wakes_poll", STAMP)
+NOT_RUN("linux-old", "vnode_rights.without_proc", STAMP)
 
 DECLARED("linux-old", "signal.ignored_lives_on_across_exec", "the shell of the initramfs does not leave SIGHUP ignored")
 

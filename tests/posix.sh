@@ -38,5 +38,6 @@ check() {
 # shellcheck disable=SC2086 # a list
 check -b posix $ARGS || exit 1
 # Again, with whatever reaches such a call all the same caught in it. Of the cases that take long one time is enough.
-[ -n "$ARGS" ] || check -b posix -w linux close descriptor errors events fork kevent library pair proc process races \
-    read read_eof read_files read_growth signal threads timer timeout user vnode_events vnode_files vnode_queue write
+[ -n "$ARGS" ] || check -b posix -w linux cancel close descriptor errors found kevent library library_fork pair proc \
+    process read read_eof read_files read_pipes signal threads timeout timer timer_absolute user vnode_events \
+    vnode_files vnode_queue write write_eof

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What "make check-old-kernel" runs on the staged installation: the C conformance suite, linked with the archive into a
 # static program, on the oldest kernel that Debian still has a package of. qemu runs it without KVM from an initramfs,
-# so this takes an hour or two; nothing is installed, and root is not needed. FILTERS and options in ARGS are for the
+# so this takes a quarter of an hour or more; nothing is installed, and root is not needed. FILTERS and options in ARGS are for the
 # suite. Wants apt, dpkg, cpio and qemu-system-x86 (qemu-system-x86_64).
 
 set -eu
