@@ -7,7 +7,7 @@
 #   make check              the tests: Rust, C, every way to be loaded; the last line counts them
 #   make check-full         the same with more rounds, tools, shapes and faults, in half an hour
 #   make check-model        the model-based tests find the errors seeded for them
-#   make mutants            break the library in 5,000 small ways: do the tests notice? An hour or more; goes on where it
+#   make mutants            break the library in 5,000 small ways: do the tests notice? Some hours; goes on where it
 #                           was stopped (FILES=src/filter/timer.rs; MINUTES, SAMPLE: no more than that; JOBS)
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
 #   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source

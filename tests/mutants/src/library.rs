@@ -233,7 +233,7 @@ fn install(places: &Places) -> Result<(), String> {
     }
     let make = std::env::var("MAKE").unwrap_or_else(|_| "make".to_string());
     let output = Command::new(make)
-        .args(["-s", "-C", "ctests"])
+        .args(["-s", "-j2", "-C", "ctests"])
         .arg(format!("BUILD={}", places.build.join("ctests").display()))
         .arg(format!("KQUEUE_CFLAGS=-I{}", places.root.join("include/kqueue").display()))
         .arg(format!("KQUEUE_LIBS=-L{0} -lkqueue -Wl,-rpath,{0}", lib.display()))

@@ -23,7 +23,7 @@ use trials::{Trials, Verdict};
 /// What has to be killed, of a hundred.
 const GOAL: f64 = 85.0;
 
-const USAGE: &str = "usage: mutants [--list] [--survivors] [-j N] [-n N] [-t MINUTES] [FILE...]
+const USAGE: &str = "usage: mutants [--list] [-j N] [-n N] [-t MINUTES] [FILE...]
   FILE         mutants whose name begins so: src/filter, src/filter/timer.rs, 'src/filter/timer.rs start'
   -j N         try N at once (the number of processors)
   -n N         try no more than N, of all sorts
@@ -95,15 +95,30 @@ fn run(options: &Options) -> Result<bool, String> {
     let mutants = library::build(&places)?;
     println!("{} mutants in one library", mutants.len());
     limit();
-    let cases = cases::all(&places, &mutants, options.jobs)?;
-    let trials = Trials::new(&places, &mutants, &cases)?;
-    let chosen = chosen(options, &mutants);
+    // A runner that a mutant kills leaves its scratch folder behind.
+    let scratch = std::env::temp_dir().join(format!("mutants.{}", std::process::id()));
+    std::fs::create_dir_all(&scratch).map_err(|error| error.to_string())?;
+    std::env::set_var("TMPDIR", &scratch);
+    let result = try_all(options, &places, &mutants, &reasons);
+    let _ = std::fs::remove_dir_all(&scratch);
+    result
+}
+
+fn try_all(
+    options: &Options,
+    places: &Places,
+    mutants: &[Mutant],
+    reasons: &[reasons::Reason],
+) -> Result<bool, String> {
+    let cases = cases::all(places, mutants, options.jobs)?;
+    let trials = Trials::new(places, mutants, &cases)?;
+    let chosen = chosen(options, mutants);
     if options.list {
-        list(&trials, &mutants, &chosen);
+        list(&trials, mutants, &chosen);
         return Ok(true);
     }
     trials.run(&chosen, options.jobs, options.end)?;
-    Ok(report(&trials, &mutants, &chosen, &reasons))
+    Ok(report(&trials, mutants, &chosen, reasons))
 }
 
 /// The mutants of the files asked for, mixed, so that the first are of all sorts; `-n` takes the first.
