@@ -16,9 +16,10 @@
 #   PREFIX_DIR  an installation of ours: include/kqueue/sys/event.h, lib/libkqueue.so
 #   ROUNDS      how often a server is loaded on each backend; default 7
 #   SECONDS_A_ROUND  how long each time; default 2
-#   FLOOR       a throughput below this share of epoll's is a failure; default 0.80. The goal, GOAL, is printed beside
-#               what was reached and fails nothing: on a machine that does something else as well a median of some
-#               rounds is off by several per cent, and the server's processor time a request is the steadier figure.
+#   FLOOR       a server fails whose throughput is below this share of epoll's in every single round, or whose
+#               processor time a request is above epoll's by more than that in every one; default 0.80. GOAL (0.97) is
+#               what the median should reach; it is printed beside it and fails nothing: on a machine that does
+#               something else as well rounds differ by far more, and only what all of them say is the server's doing.
 
 set -u -o pipefail
 
@@ -287,13 +288,15 @@ load() {
                 e[i] = rate["epoll", i]; k[i] = rate["kqueue", i]; r[i] = k[i] / e[i]
                 ec[i] = cpu["epoll", i]; kc[i] = cpu["kqueue", i]; c[i] = kc[i] / ec[i]
             }
+            # median() has sorted them.
             ratio = median(r, n); low = r[1]; high = r[n]; cost = median(c, n)
-            verdict = ratio < floor ? "FAILED" : ratio < goal ? "below the goal" : "ok"
+            failed = high < floor || c[1] * floor > 1
+            verdict = failed ? "FAILED" : ratio < goal ? "below the goal" : "ok"
             printf "L\t%s\t%s\t%s\t%.0f\t%.0f\t%.3f\t%.2f\t%.2f\t%.3f\t%s\n", program, name, unit, median(e, n), median(k, n),
                 ratio, median(ec, n), median(kc, n), cost, verdict >> rows
-            printf "%s %s: throughput %.3f of epoll (rounds from %.3f to %.3f), server time a %s %.3f of epoll: %s\n",
-                program, name, ratio, low, high, unit, cost, verdict
-            exit ratio < floor
+            printf "%s %s: throughput %.3f of epoll (rounds from %.3f to %.3f), server time a %s %.3f of epoll (from %.3f to %.3f): %s\n",
+                program, name, ratio, low, high, unit, cost, c[1], c[n], verdict
+            exit failed
         }' "$log"; then
         passed=$((passed + 1))
     else
