@@ -23,7 +23,8 @@
 
 set -u -o pipefail
 
-PREFIX_DIR=$(realpath -m "${PREFIX_DIR:?the installation of ours is not named}")
+: "${PREFIX_DIR:?the installation of ours is not named}"
+PREFIX_DIR=$(realpath -m "$PREFIX_DIR")
 PROGRAMS=$(realpath -m "${PROGRAMS:-build/programs}")
 ROUNDS=${ROUNDS:-7}
 SECONDS_A_ROUND=${SECONDS_A_ROUND:-2}
