@@ -283,7 +283,8 @@ load() {
             for (i = 2; i <= n; i++) { x = v[i]; for (j = i - 1; j && v[j] > x; j--) v[j + 1] = v[j]; v[j + 1] = x }
             return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
         }
-        { rate[$2, $1] = $3 / $4; cpu[$2, $1] = $5 / $3 / 1000; n = $1 }
+        # A round in which nothing was served counts as one request.
+        { served = $3 > 0 ? $3 : 1; rate[$2, $1] = served / $4; cpu[$2, $1] = $5 / served / 1000; n = $1 }
         END {
             for (i = 1; i <= n; i++) {
                 e[i] = rate["epoll", i]; k[i] = rate["kqueue", i]; r[i] = k[i] / e[i]
