@@ -14,9 +14,7 @@ fetch libuv1
 build() {
     if [ "$1" = kqueue ]; then
         # What a handle and the loop hold.
-        { echo '#ifndef UV_LINUX_H'; echo '#define UV_LINUX_H'; sed '/UV_BSD_H/d;$a #endif' include/uv/bsd.h; } > linux.h
-        sed -i '/^#endif.*UV_BSD_H/d' linux.h
-        mv linux.h include/uv/linux.h
+        sed 's/UV_BSD_H/UV_LINUX_H/' include/uv/bsd.h > include/uv/linux.h
         sed -i '/src\/unix\/linux-inotify.c/d; s|src/unix/epoll.c|src/unix/kqueue.c|' CMakeLists.txt
         # glibc has no sys/sysctl.h, and none of it is used.
         sed -i '/sys\/sysctl.h/d' src/unix/kqueue.c

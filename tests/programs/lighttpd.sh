@@ -12,10 +12,11 @@ begin lighttpd
 needs cc make wrk python3
 fetch lighttpd
 
+# Its configure tries a compiler for tools of the build as well, with LIBS and without LDFLAGS.
 build() {
     ./configure --without-pcre2 --without-pcre --without-zlib --without-brotli --without-bzip2 --without-zstd --disable-ipv6 \
         --disable-dependency-tracking --prefix="$PWD/installed" CFLAGS=-O2 CPPFLAGS="$KQUEUE_CFLAGS" \
-        LDFLAGS="$KQUEUE_LDFLAGS" LIBS=-lkqueue
+        LDFLAGS="$KQUEUE_LDFLAGS" CC_FOR_BUILD="cc $KQUEUE_LDFLAGS" LIBS=-lkqueue
     make -j2 install
 }
 make_stub
