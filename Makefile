@@ -7,6 +7,7 @@
 #   make check              the tests: Rust, C, every way to be loaded; the last line counts them
 #   make check-full         the same with more rounds, tools, shapes and faults, in some eight minutes
 #   make check-model        the model-based tests find the errors seeded for them
+#   make check-sanitizers   the library under ThreadSanitizer, AddressSanitizer (Rust nightly) and valgrind
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
@@ -119,6 +120,9 @@ check-full: stage
 	@FULL=full CARGO='$(CARGO)' CARGOFLAGS='$(FEATURES) $(CARGOFLAGS)' MAKE='$(MAKE)' STAGE='$(STAGE)' tests/check.sh
 	tests/faults/full.sh $(STAGE)
 
+check-sanitizers: stage
+	@CARGOFLAGS='$(CARGOFLAGS)' tests/sanitizers.sh $(STAGE)
+
 check-posix:
 	@$(MAKE) --no-print-directory stage BACKEND=posix STAGE=$(CURDIR)/build/posix
 	tests/posix.sh $(CURDIR)/build/posix
@@ -166,5 +170,5 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-posix check-model check-libevent check-consumers deb dist \
-    bench clean force
+.PHONY: all install uninstall stage demo check check-full check-posix check-model check-sanitizers check-libevent \
+    check-consumers deb dist bench clean force
