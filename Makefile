@@ -9,6 +9,7 @@
 #   make check-model        the model-based tests find the errors seeded for them
 #   make mutants            break the library in 5,000 small ways: do the tests notice? Some hours; goes on where it
 #                           was stopped (FILES=src/filter/timer.rs; MINUTES, SAMPLE: no more than that; JOBS)
+#   make check-sanitizers   the library under ThreadSanitizer, AddressSanitizer (Rust nightly) and valgrind
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
 #   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source
 #   make check-old-kernel   the C suite in qemu, on the oldest kernel that Debian has; a quarter of an hour or more (ARGS)
@@ -128,6 +129,9 @@ check-full: stage
 	@FULL=full CARGO='$(CARGO)' CARGOFLAGS='$(FEATURES) $(CARGOFLAGS)' MAKE='$(MAKE)' STAGE='$(STAGE)' tests/check.sh
 	tests/faults/full.sh $(STAGE)
 
+check-sanitizers: stage
+	@CARGOFLAGS='$(CARGOFLAGS)' tests/sanitizers.sh $(STAGE)
+
 check-posix:
 	@$(MAKE) --no-print-directory stage BACKEND=posix STAGE=$(CURDIR)/build/posix
 	tests/posix.sh $(CURDIR)/build/posix
@@ -190,4 +194,4 @@ clean:
 force:
 
 .PHONY: all install uninstall stage demo check check-full check-posix check-cross check-old-kernel check-model \
-    check-libevent check-programs check-consumers deb dist bench mutants clean force
+    check-sanitizers check-libevent check-programs check-consumers deb dist bench mutants clean force

@@ -269,6 +269,42 @@ TEST(file_is_ready_once, "4.3 2.7 2.8")
     EXPECT_NEXT(kq, fd, EVFILT_WRITE, EV_ADD | EV_DISPATCH, 0, 0, 0);
 }
 
+/*
+ * 2.9 4.1 A mark that is not reached is looked at by the clock; what ends that is one edge, also where it takes a call
+ * for each event to hear of it.
+ */
+TEST(clear_below_the_mark_is_reported_once, "2.9 4.1")
+{
+    int kq = queue(), marked[2], other[2], reports = 0;
+    struct kevent ev;
+    pipe_pair(marked);
+    pipe_pair(other);
+    change(kq, marked[1], EVFILT_WRITE, EV_ADD | EV_CLEAR, NOTE_LOWAT, 1 << 30, 1);
+    nothing(kq);
+    change(kq, other[0], EVFILT_READ, EV_ADD, 0, 0, 2);
+    OK(close(other[1]));
+    OK(close(marked[0]));
+    for (int call = 0; call < 6; call++) {
+        CHECK_EQ(collect(kq, &ev, 1), 1);
+        reports += ev.filter == EVFILT_WRITE;
+    }
+    CHECK_EQ(reports, 1);
+}
+
+/* 2.14 4.1 A lower mark that is reached is reported, once. */
+TEST(clear_with_a_lower_mark_is_reported_once, "2.14 2.9 4.1")
+{
+    int kq = queue(), fds[2];
+    struct kevent ev;
+    pipe_pair(fds);
+    change(kq, fds[1], EVFILT_WRITE, EV_ADD | EV_CLEAR, NOTE_LOWAT, 1 << 30, 1);
+    nothing(kq);
+    change(kq, fds[1], EVFILT_WRITE, EV_ADD, NOTE_LOWAT, 100, 2);
+    CHECK_EQ(collect(kq, &ev, 1), 1);
+    EXPECT_EVENT_ANY(ev, fds[1], EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 100, 2, DATA_AT_LEAST);
+    nothing(kq);
+}
+
 /* ---- EXCEPT and EMPTY --------------------------------------------------------------------------- */
 
 #if defined(EVFILT_EXCEPT) && defined(NOTE_OOB)

@@ -66,7 +66,11 @@ pub fn touch(queue: &mut Queue, id: KnoteId, change: &kevent, flags: u16) -> Res
         queue.activate(id);
         return Ok(());
     }
-    queue.settle(id, true)
+    queue.settle(id, true)?;
+    // The kernel looks now, and tells; what was known of the old wish would report it once more.
+    queue.deactivate(id);
+    queue.knote(id).state.remove(State::TICK);
+    Ok(())
 }
 
 pub fn detach(queue: &mut Queue, id: KnoteId) {

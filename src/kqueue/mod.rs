@@ -261,10 +261,21 @@ impl Queue<'_> {
             if self.knote(id).is(State::TOLD) {
                 filter::look_again(self, id);
             }
-            if !self.knote(id).is(State::TOLD) && self.evaluate(id, None).is_some() {
+            if !self.knote(id).is(State::TOLD) && self.evaluate(id, None).is_some() && !self.leave_to_kernel(id) {
                 self.activate(id);
             }
         }
+    }
+
+    /// Has the kernel tell, now, of a lookout that holds and that it has an edge for: that edge may be under way, and
+    /// would report the knote a second time. False: it cannot.
+    fn leave_to_kernel(&mut self, id: KnoteId) -> bool {
+        if !self.knote(id).filter.is_polled() || filter::stays_ready(self, id) || self.settle(id, true).is_err() {
+            return false;
+        }
+        self.deactivate(id);
+        self.contents.rearmed = true;
+        true
     }
 
     /// A timerfd fired: what is due becomes ready, and the timerfd is set to the next.

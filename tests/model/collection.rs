@@ -92,7 +92,7 @@ impl Model {
                 }
                 Some(index) => {
                     if flags & CLEAR != 0 {
-                        knote.news = if knote.looked_at { News::May } else { News::No };
+                        knote.news = News::No;
                         (knote.active, knote.told) = (false, recorded.unwrap_or(0));
                     }
                     knote.forced = false;

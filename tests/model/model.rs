@@ -46,9 +46,6 @@ pub struct Knote {
     pub active: bool,
     /// A timer that runs: what the clock does to it is not modelled.
     pub running: bool,
-    /// KNOWN: it had a low-water mark, or waits for an empty buffer, and was looked at by the clock. Where the
-    /// condition comes by a change, that look and the kernel's edge may both report it.
-    pub looked_at: bool,
     /// SIGNAL: how many have been told of.
     pub told: u64,
 }
@@ -212,7 +209,6 @@ impl Model {
                     stood: Stood::No,
                     active: filter == USER && fflags & TRIGGER != 0,
                     running: false,
-                    looked_at: false,
                     told: self.signals.iter().find(|signal| signal.is(ident)).map_or(0, |signal| signal.recorded),
                 });
                 "added"
@@ -229,7 +225,6 @@ impl Model {
         self.fate(filter, flags, fate);
         let Some(at) = self.position(queue, ident, filter) else { return Ok(()) };
         let knote = &mut self.queues[queue].knotes[at];
-        knote.looked_at |= filter == EMPTY || (filter == WRITE && knote.fflags & LOWAT != 0);
         // 6.2, 7.1, 8.2
         if matches!(filter, SIGNAL | PROC) || (filter == TIMER && knote.fflags & ABSOLUTE == 0) {
             knote.flags |= CLEAR;

@@ -1,0 +1,91 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The library under ThreadSanitizer and AddressSanitizer (Rust nightly is needed, rust-src is not) and under valgrind.
+# Run by "make check-sanitizers". A tool that is missing is printed as skipped; the last line is the sum.
+#
+#   tests/sanitizers.sh STAGE    an installation of ours: include/kqueue, lib/libkqueue.so
+#   TARGET                       where the instrumented libraries are built; default target/sanitizers
+
+cd "$(dirname "$0")/.." || exit 1
+STAGE=$(realpath "${1:?usage: tests/sanitizers.sh STAGE}")
+TARGET=${TARGET:-target/sanitizers}
+BUILD=$PWD/build/sanitizers
+mkdir -p "$BUILD"
+results=$BUILD/results
+: > "$results"
+say() { printf '%s\n' "$*" | tee -a "$results"; }
+
+# Quick to build: it is the order of accesses that matters.
+PLAIN='--release --config profile.release.lto=false --config profile.release.codegen-units=16'
+HOST=$(rustc +nightly -vV 2> /dev/null | sed -n 's/^host: //p')
+
+# conformance NAME COMMAND...: a run of the C suite, and its sum.
+conformance() {
+    name=$1 log=$BUILD/$1.log
+    shift
+    "$@" > "$log" 2>&1
+    grep -A 40 '^FAILED' "$log"
+    say "$name: $(tail -n 1 "$log" | grep ' passed, ' || echo '0 passed, 1 failed, 0 skipped')"
+}
+
+# ---- ThreadSanitizer: the library and the cases instrumented, one runtime for both
+
+# Our sigaction() must not be called while the runtime begins: no handlers of its own.
+export TSAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigill=0:handle_sigfpe=0:exitcode=66
+# These close a number that other threads use, on purpose (10.1, 10.2). The runtime keeps a mark for each number, and
+# reports that; it is no memory of the library's.
+CLOSE='close_while_in_use no_event_after_close'
+
+thread() {
+    RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
+        cargo +nightly build --lib $PLAIN --target "$HOST" --target-dir "$TARGET/thread" $CARGOFLAGS || return 1
+    library=$(realpath "$TARGET/thread/$HOST/release")
+    ln -sf libkqueue.so "$library/libkqueue.so.0"
+    runtime=$(rustc +nightly --print sysroot)/lib/rustlib/$HOST/lib/librustc-nightly_rt.tsan.a
+    objects=$(for file in ctests/*.c; do echo "$BUILD/thread/$(basename "$file" .c).o"; done)
+    make --no-print-directory -C ctests BUILD="$BUILD/thread" CFLAGS='-O1 -g -fsanitize=thread' \
+        KQUEUE_CFLAGS="-I$STAGE/include/kqueue" KQUEUE_LIBS= $objects || return 1
+    # Without -fsanitize=thread, which would bring the C compiler's runtime as well.
+    cc -pthread -rdynamic -o "$BUILD/thread/conformance" $objects -L"$library" -lkqueue "-Wl,-rpath,$library" \
+        -Wl,--whole-archive "$runtime" -Wl,--no-whole-archive -lm -ldl
+}
+# shellcheck disable=SC2086 # lists of words
+if [ -z "$HOST" ] || ! command -v setarch > /dev/null; then
+    say "skipped thread: no Rust nightly, or no setarch"
+elif thread > "$BUILD/thread.build" 2>&1; then
+    program=$BUILD/thread/conformance
+    cases=$(setarch -R "$program" --list threads races | cut -d' ' -f1 | grep -v -e "${CLOSE% *}" -e "${CLOSE#* }")
+    conformance thread setarch -R "$program" -t 10 $cases
+    # It sees what the library does: of these it has to report something.
+    if setarch -R "$program" -t 10 $CLOSE 2>&1 | grep -q 'WARNING: ThreadSanitizer'; then say "ok      thread.sees_a_race"
+    else say "FAILED  thread.sees_a_race: it reports nothing at all"; fi
+else
+    say "FAILED  thread: $(tail -n 3 "$BUILD/thread.build")"
+fi
+
+# ---- AddressSanitizer, with its leak detector: random sequences, every kqueue closed at the end of each
+
+# shellcheck disable=SC2086
+if [ -z "$HOST" ]; then
+    say "skipped address: no Rust nightly"
+elif RUSTFLAGS=-Zsanitizer=address MODEL_INNER=1 MODEL_SEQUENCES=${MODEL_SEQUENCES:-2000} cargo +nightly test --test model \
+    $PLAIN --target "$HOST" --target-dir "$TARGET/address" $CARGOFLAGS > "$BUILD/address.log" 2>&1; then
+    say "ok      address.random_sequences ($(grep ' sequences (seed ' "$BUILD/address.log"))"
+else
+    say "FAILED  address.random_sequences: $(tail -n 40 "$BUILD/address.log")"
+fi
+
+# ---- valgrind, which knows neither epoll_pwait2 nor pidfd_open: what stands in for them
+
+if command -v valgrind > /dev/null; then
+    make --no-print-directory -C ctests BUILD="$BUILD/plain" PREFIX_DIR="$STAGE" > "$BUILD/plain.build" 2>&1
+    conformance valgrind valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+        --errors-for-leak-kinds=definite "$BUILD/plain/conformance" -j 2 -t 30 user timer
+else
+    say "skipped valgrind: it is not installed"
+fi
+
+awk '/^ok /{ok++} /^FAILED /{bad++} /^skipped /{skip++}
+    /^(thread|valgrind): /{ok += $2; bad += $4; skip += $6}
+    END { printf "%d passed, %d failed, %d skipped\n", ok, bad, skip; exit bad != 0 }' "$results"
