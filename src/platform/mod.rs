@@ -12,10 +12,11 @@
 //! - [`births`], [`next`], [`start`], [`sys`]: descriptors and fork, libc's functions behind ours, the
 //!   constructor, system calls; [`outlet`]: the way out of trace lines.
 //!
-//! What does not depend on the system lies beside the folders: `descriptors`, `front`, `lock`,
+//! What does not depend on the system lies beside the folders: `descriptors`, `events`, `front`, `lock`,
 //! `table`.
 
 pub mod descriptors;
+pub mod events;
 pub mod front;
 pub mod lock;
 pub mod table;
@@ -33,13 +34,20 @@ mod posix;
 #[cfg(all(unix, any(not(target_os = "linux"), feature = "posix")))]
 use posix as system;
 
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as system;
+
 pub use system::connector::{Hearing, News, MOST_NAMED};
 pub use system::files::{
     directory_state, file_name, file_state, interval, set_interval, vnode, FileEvent, FileName, FileState, Watched,
     Whose, TELLS_NAMES,
 };
-pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status};
+pub use system::inspect::{ask, emptied, exceptional, file, identity, readable, writable, Kind, Status, TELLS_EMPTY};
+#[cfg(unix)]
+pub use system::next;
 pub use system::poller::{Arm, Buffer, Clock, Event, Marker, Mask, Place, Poller, Source, CLOCKS, PLACES};
 pub use system::processes::{self, Fate};
 pub use system::renewal::Renewal;
-pub use system::{births, next, outlet, signals, start, sys};
+pub use system::{births, outlet, signals, start, sys};

@@ -1,6 +1,7 @@
 //! What the systems of the Unix family share.
 
-pub mod events;
 pub mod file_state;
 pub mod next;
 pub mod sys;
+
+pub use super::events;
