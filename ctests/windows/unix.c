@@ -221,6 +221,8 @@ int unix_dup(int fd)
 
 int unix_dup2(int fd, int number)
 {
+    if (is_socket(fd))
+        unix_lacks("a socket has no dup2()");
     return _dup2(fd, number) == 0 ? number : -1;
 }
 
@@ -264,7 +266,7 @@ int unix_unlink(const char *path)
 
 int unix_ftruncate(int fd, off_t size)
 {
-    return _chsize(fd, (long)size);
+    return _chsize_s(fd, size) == 0 ? 0 : -1;
 }
 
 int unix_fcntl(int fd, int command, ...)
@@ -316,10 +318,39 @@ int unix_ioctl(int fd, unsigned long request, int *value)
     return 0;
 }
 
+/* Nothing here polls a descriptor but a kqueue: what one says of a number is what poll() would say. */
+static int poll_descriptor(struct pollfd *entry, int timeout)
+{
+    struct kevent ev;
+    struct timespec time = duration(timeout < 0 ? 3600 * SECOND : timeout * MILLISECOND);
+    int kq = kqueue(), error;
+    EV_SET(&ev, entry->fd, entry->events & POLLIN ? EVFILT_READ : EVFILT_WRITE, EV_ADD, 0, 0, 0);
+    int count = kevent(kq, &ev, 1, NULL, 0, NULL);
+    if (count == 0)
+        count = kevent(kq, NULL, 0, &ev, 1, &time);
+    error = errno;
+    _close(kq);
+    errno = error;
+    entry->revents = count > 0 ? entry->events : 0;
+    return count;
+}
+
 int unix_poll(struct pollfd *entries, unsigned long count, int timeout)
 {
     for (unsigned long i = 0; i < count; i++)
-        if (!is_socket((int)entries[i].fd))
-            unix_lacks("nothing polls a descriptor (10.5)");
+        if (!is_socket((int)entries[i].fd)) {
+            if (count == 1)
+                return poll_descriptor(entries, timeout);
+            unix_lacks("nothing polls descriptors (10.5)");
+        }
+    if (count == 1 && entries->events & POLLPRI) {
+        fd_set urgent;
+        struct timeval time = {timeout / 1000, timeout % 1000 * 1000};
+        FD_ZERO(&urgent);
+        FD_SET(entries->fd, &urgent);
+        int result = (int)checked(select(0, NULL, NULL, &urgent, &time));
+        entries->revents = result > 0 ? POLLPRI : 0;
+        return result;
+    }
     return (int)checked(WSAPoll(entries, count, timeout));
 }

@@ -90,6 +90,13 @@ pub struct FileInformation {
     pub index_low: u32,
 }
 
+/// `WSABUF`.
+#[repr(C)]
+pub struct SocketBuffer {
+    pub length: u32,
+    pub bytes: *const u8,
+}
+
 /// `FILE_BASIC_INFO`: times in 100 ns since 1601.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
@@ -164,6 +171,7 @@ pub const SOCK_STREAM: i32 = 1;
 pub const FIONREAD: i32 = 0x4004_667f;
 pub const SIO_BASE_HANDLE: u32 = 0x4800_0022;
 pub const SIO_BSP_HANDLE_POLL: u32 = 0x4800_001d;
+pub const WSA_IO_PENDING: i32 = 997;
 pub const WSAESHUTDOWN: i32 = 10058;
 
 pub const AFD_POLL_CODE: u32 = 0x0001_2024;
@@ -251,6 +259,7 @@ extern "system" {
         available: *mut u32,
         left: *mut u32,
     ) -> Bool;
+    pub fn CancelIoEx(file: Handle, overlapped: *mut Overlapped) -> Bool;
     pub fn GetFileType(file: Handle) -> u32;
     pub fn GetStdHandle(which: u32) -> Handle;
     pub fn GetConsoleMode(console: Handle, mode: *mut u32) -> Bool;
@@ -354,5 +363,13 @@ extern "system" {
     ) -> i32;
     pub fn getsockopt(socket: Handle, level: i32, name: i32, value: *mut c_void, length: *mut i32) -> i32;
     pub fn ioctlsocket(socket: Handle, command: i32, value: *mut u32) -> i32;
-    pub fn send(socket: Handle, buffer: *const u8, bytes: i32, flags: i32) -> i32;
+    pub fn WSASend(
+        socket: Handle,
+        buffers: *const SocketBuffer,
+        count: u32,
+        sent: *mut u32,
+        flags: u32,
+        overlapped: *mut Overlapped,
+        routine: *const c_void,
+    ) -> i32;
 }

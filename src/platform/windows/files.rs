@@ -7,7 +7,6 @@ use super::target::{self, Target};
 use crate::errno::{Errno, Result};
 use bitflags::bitflags;
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 bitflags! {
     /// What a watch on a file would tell of.
@@ -207,19 +206,13 @@ impl Poller {
 pub const TELLS_NAMES: bool = false;
 
 /// How often files are looked at, in nanoseconds.
-const USUAL: u64 = 20_000_000;
-static INTERVAL: AtomicU64 = AtomicU64::new(USUAL);
+const INTERVAL: u64 = 20_000_000;
 
 pub fn interval() -> Option<u64> {
-    Some(INTERVAL.load(Relaxed))
+    Some(INTERVAL)
 }
 
-/// Sets it, for what is looked at from now on; 0: as usual. Returns what it was. `EINVAL`.
-pub fn set_interval(nanoseconds: isize) -> Result<isize> {
-    let interval = match u64::try_from(nanoseconds) {
-        Ok(0) => USUAL,
-        Ok(interval) => interval,
-        Err(_) => return Err(Errno::EINVAL),
-    };
-    Ok(INTERVAL.swap(interval, Relaxed) as isize)
+/// `ENOSYS`: a setting of the POSIX backend.
+pub fn set_interval(_: isize) -> Result<isize> {
+    Err(Errno(libc::ENOSYS))
 }

@@ -132,15 +132,33 @@ fn nothing_to_count(socket: Handle) -> Status {
     }
 }
 
-/// Is the call refused because that side of the socket is shut? The socket's last error stays.
-fn refuses(call: impl FnOnce() -> i32) -> bool {
-    // SAFETY: no preconditions.
-    unsafe {
-        let error = WSAGetLastError();
-        let shut = call() == -1 && WSAGetLastError() == WSAESHUTDOWN;
-        WSASetLastError(error);
-        shut
+/// Has the program shut it for writing? AFD does not tell; a send is refused then. Of no bytes, a stream sends nothing.
+/// The send is overlapped, because it waits where the buffer is full, blocking socket or not. The socket's last error
+/// stays.
+fn write_side_is_shut(socket: Handle) -> bool {
+    /// In the event of an overlapped operation: no packet comes of it, to whatever port the program's socket is bound.
+    const NO_PACKET: Handle = 1;
+    // SAFETY: no name, no security.
+    let event = unsafe { CreateEventW(core::ptr::null(), 1, 0, core::ptr::null()) };
+    if event == 0 {
+        return false;
     }
+    let mut overlapped = Overlapped { event: event | NO_PACKET, ..Overlapped::NONE };
+    let (nothing, mut sent) = (SocketBuffer { length: 0, bytes: c"".as_ptr().cast() }, 0);
+    // SAFETY: all are locals; where the send is pending it is cancelled, and waited for.
+    let shut = unsafe {
+        let before = WSAGetLastError();
+        let failed = WSASend(socket, &nothing, 1, &mut sent, 0, &mut overlapped, core::ptr::null()) != 0;
+        let error = if failed { WSAGetLastError() } else { 0 };
+        if error == WSA_IO_PENDING {
+            CancelIoEx(socket, &mut overlapped);
+            WaitForSingleObject(event, INFINITE);
+        }
+        WSASetLastError(before);
+        error == WSAESHUTDOWN
+    };
+    super::sys::close_handle(event);
+    shut
 }
 
 /// An empty datagram counts (3.1); so does an error that the next recv() will tell.
@@ -226,9 +244,7 @@ fn socket_writable(socket: Handle, mask: Mask, stream: bool) -> Status {
     if !stream {
         return Status { unconditional: error != 0, ..Status::ready(space) };
     }
-    // SAFETY: no byte is read from the pointer. Nothing is sent: a stream has no empty messages.
-    let shut = || refuses(|| unsafe { send(socket, c"".as_ptr().cast(), 0, 0) });
-    if error != 0 || shut() {
+    if error != 0 || write_side_is_shut(socket) {
         return Status::end(space, error);
     }
     Status::ready(space)

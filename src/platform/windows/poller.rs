@@ -331,9 +331,13 @@ impl Poller {
         self.hand_out(&mut table, buffer, room);
         let tick = table.patience();
         drop(table);
-        if buffer.1 < room {
-            let patience = if buffer.1 > 0 { 0 } else { self.patience(timeout, tick) };
-            self.take_packets(buffer, room, patience)?;
+        // What has come before is taken first, as much as there is room for (1.12).
+        while buffer.1 < room && self.take_packets(buffer, room, 0)? == BATCH {}
+        if buffer.1 == 0 {
+            match self.patience(timeout, tick) {
+                0 => {}
+                patience => _ = self.take_packets(buffer, room, patience)?,
+            }
         }
         if let Some(clock) = self.late_timer() {
             buffer.push(Source::Timer(clock));
@@ -368,20 +372,21 @@ impl Poller {
         patience.map_or(INFINITE, sys::milliseconds)
     }
 
-    /// Takes packets out of the port, with or without waiting, and makes events of them.
-    fn take_packets<const N: usize>(&self, buffer: &mut Buffer<N>, room: usize, milliseconds: u32) -> Result<()> {
+    /// Takes packets out of the port, with or without waiting, and makes events of them. Returns how many.
+    fn take_packets<const N: usize>(&self, buffer: &mut Buffer<N>, room: usize, milliseconds: u32) -> Result<usize> {
         let mut packets = [OverlappedEntry::NONE; BATCH];
         let most = (room - buffer.1).min(BATCH);
-        self.asleep.fetch_add(1, SeqCst);
+        let slept = milliseconds > 0;
+        self.asleep.fetch_add(u32::from(slept), SeqCst);
         let count = self.dequeue(&mut packets[..most], milliseconds);
-        self.asleep.fetch_sub(1, SeqCst);
+        self.asleep.fetch_sub(u32::from(slept), SeqCst);
         if count == 0 {
-            return Ok(());
+            return Ok(0);
         }
         let mut table = self.table()?;
         for packet in &packets[..count] {
             match packet.key {
-                KEY_AFD => table.completed(self.afd.load(SeqCst), packet.overlapped),
+                KEY_AFD => table.completed(self.afd.load(SeqCst), packet.overlapped, slept),
                 KEY_PROCESS => buffer.push(Source::Process(packet.overlapped as u32)),
                 KEY_WAKE => {
                     self.wakes.store(0, SeqCst);
@@ -395,7 +400,7 @@ impl Poller {
             }
         }
         self.hand_out(&mut table, buffer, room);
-        Ok(())
+        Ok(count)
     }
 
     fn dequeue(&self, packets: &mut [OverlappedEntry], milliseconds: u32) -> usize {
@@ -423,14 +428,13 @@ impl Poller {
     /// Takes in what the port has, for who looks at the table next: a socket that was closed loses its items before
     /// its number is looked at.
     fn drain(&self) {
-        let mut buffer = Buffer::<BATCH>::new();
         let mut packets = [OverlappedEntry::NONE; BATCH];
         let Ok(mut table) = self.table() else { return };
         loop {
             let count = self.dequeue(&mut packets, 0);
             for packet in &packets[..count] {
                 match packet.key {
-                    KEY_AFD => table.completed(self.afd.load(SeqCst), packet.overlapped),
+                    KEY_AFD => table.completed(self.afd.load(SeqCst), packet.overlapped, false),
                     KEY_CLOSE => self.pipe_has_news(),
                     KEY_LOOK => {}
                     key => self.post(key, packet.overlapped),
@@ -440,7 +444,6 @@ impl Poller {
                 break;
             }
         }
-        buffer.clear();
         let called = !table.ready.is_empty() || self.was_closed();
         drop(table);
         if called {

@@ -29,6 +29,8 @@ pub struct Item {
     base: Handle,
     kind: Kind,
     interest: RequestId,
+    /// In which of the table's turns that was asked.
+    asked: u32,
     guard: RequestId,
     /// The edge was told, and this is how it stood.
     spent: Option<Spent>,
@@ -69,6 +71,8 @@ pub struct Table {
     pub ready: VecDeque<News>,
     /// How long until they are looked at again, in nanoseconds.
     tick: u64,
+    /// Counts waits.
+    turn: u32,
     pub waits: Vec<Wait>,
 }
 
@@ -76,8 +80,8 @@ pub struct Table {
 const SOON: u64 = 1_000_000;
 const TICK: u64 = 15_000_000;
 /// How long it is believed that nothing has come, where that cannot be known.
-const TRUST: u64 = 100_000_000;
-const TRUST_WRITE: u64 = 800_000_000;
+const TRUST: u64 = 1_000_000_000;
+const TRUST_WRITE: u64 = 5_000_000_000;
 
 fn hash(number: i32, place: Place) -> u64 {
     (u64::from(number as u32) << 2 | u64::from(place.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -140,6 +144,7 @@ impl Table {
             looked_at: Vec::new(),
             ready: VecDeque::new(),
             tick: SOON,
+            turn: 0,
             waits: Vec::new(),
         }
     }
@@ -202,6 +207,7 @@ impl Table {
             base,
             kind: Kind::of_target(target),
             interest: NONE,
+            asked: 0,
             guard,
             spent: None,
             guesses: 0,
@@ -275,13 +281,15 @@ impl Table {
             return Ok(());
         }
         if item.interest == NONE {
+            item.asked = self.turn;
             item.interest = self.requests.submit(afd, item.base, afd::events_of(item.arm), id, Role::Interest)?;
         }
         Ok(())
     }
 
-    /// Level items that were told ask again.
+    /// A wait begins: level items that were told ask again.
     pub fn ask_again(&mut self, afd: Handle) {
+        self.turn = self.turn.wrapping_add(1);
         for _ in 0..self.idle.len() {
             let Some(id) = self.idle.pop_front() else { return };
             let Some(item) = self.item(id) else { continue };
@@ -355,8 +363,9 @@ impl Table {
         }
     }
 
-    /// The packet of a request has come.
-    pub fn completed(&mut self, afd: Handle, context: usize) {
+    /// The packet of a request has come. `slept`: the wait slept for it; if not, and it was not asked by this wait, what
+    /// it says may have changed since.
+    pub fn completed(&mut self, afd: Handle, context: usize, slept: bool) {
         let Some((id, role, events, status)) = self.requests.completed(context) else { return };
         let Some(item) = self.items[id as usize].as_mut() else { return };
         match role {
@@ -370,8 +379,19 @@ impl Table {
             // It was ended early by something that is not ours.
             return self.rest(id);
         }
-        let mask = afd::mask_of(events, status);
-        self.tell(id, mask);
+        let (events, status) = if slept || item.asked == self.turn {
+            (events, status)
+        } else {
+            afd::look(item.base, afd::events_of(item.arm))
+        };
+        if events & !afd::LOCAL_CLOSE == 0 {
+            // 1.14: it asks again.
+            if self.ask(afd, id) == Err(Errno::ENOMEM) {
+                self.rest(id);
+            }
+            return;
+        }
+        self.tell(id, afd::mask_of(events, status));
     }
 
     /// The socket is closed (10.1): whoever looks at the number next finds that it is another one's, or nobody's.
