@@ -8,6 +8,8 @@
 #   make check-full         the same with more rounds, tools, shapes and faults, in some eight minutes
 #   make check-model        the model-based tests find the errors seeded for them
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
+#   make windows            the DLLs, import libraries and archive for Windows, in build/windows, and a zip of them
+#   make check-windows      the C suite on them under Wine, and a server with 200 clients
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make deb                Debian packages, in build/deb
@@ -123,6 +125,17 @@ check-posix:
 	@$(MAKE) --no-print-directory stage BACKEND=posix STAGE=$(CURDIR)/build/posix
 	tests/posix.sh $(CURDIR)/build/posix
 
+WINDOWS = $(CURDIR)/build/windows/libkqueue-$(VERSION)-windows-x86_64
+
+windows:
+	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' windows/build.sh $(WINDOWS) $(VERSION)
+	cd build/windows && rm -f $(notdir $(WINDOWS)).zip && zip -q -r $(notdir $(WINDOWS)).zip $(notdir $(WINDOWS))
+	ls -l build/windows/*.zip
+
+check-windows:
+	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' windows/build.sh $(WINDOWS) $(VERSION)
+	windows/check.sh $(WINDOWS) $(ARGS)
+
 check-consumers: stage
 	tests/consumers/run.sh $(STAGE)
 
@@ -166,5 +179,5 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-posix check-model check-libevent check-consumers deb dist \
+.PHONY: all install uninstall stage demo check check-full check-posix check-windows windows check-model check-libevent check-consumers deb dist \
     bench clean force

@@ -352,5 +352,10 @@ int unix_poll(struct pollfd *entries, unsigned long count, int timeout)
         entries->revents = result > 0 ? POLLPRI : 0;
         return result;
     }
-    return (int)checked(WSAPoll(entries, count, timeout));
+    int result = (int)checked(WSAPoll(entries, count, timeout));
+    /* An end can be read, says Unix; here it is a hang-up and no more. */
+    for (unsigned long i = 0; i < count; i++)
+        if (entries[i].revents & POLLHUP)
+            entries[i].revents |= entries[i].events & POLLIN;
+    return result;
 }
