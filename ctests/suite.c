@@ -905,7 +905,6 @@ static int jobs = 2;
 static int tap;
 static int verbose;
 static char home[PATH_MAX]; /* holds the scratch directories and the output of the cases */
-static int wake[2];
 static struct running slots[JOBS_MAX];
 static int passed, failed, skipped, reported;
 static volatile sig_atomic_t interrupted;
@@ -923,6 +922,8 @@ static void output_path(char *path, size_t size, int number)
 #ifdef _WIN32
 #include "windows/runner.h"
 #else
+static int wake[2];
+
 static void judge(struct running *slot, int status);
 
 static void on_signal(int number)

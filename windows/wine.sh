@@ -18,7 +18,7 @@ export WINE WINEPREFIX="${WINEPREFIX:-$PWD/build/windows/wine}" WINEDEBUG="${WIN
     WINEDLLOVERRIDES="mscoree,mshtml=;winedbg.exe="
 mkdir -p "$(dirname "$WINEPREFIX")"
 [ -d "$WINEPREFIX" ] || "$WINE" wineboot -i >/dev/null 2>&1
-"$server" -p
+"$server" -p || : # it may be there
 trap '"$server" -k || :' EXIT
 trap 'exit 1' INT TERM
 "$@"

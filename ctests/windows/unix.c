@@ -33,6 +33,11 @@ _Noreturn void unix_lacks(const char *what)
     suite_skip("unix.h", 0, what);
 }
 
+int unix_lacking(const char *what, ...)
+{
+    unix_lacks(what);
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     WSADATA data;

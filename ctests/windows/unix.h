@@ -37,8 +37,12 @@
 #undef near
 #undef far
 #undef interface
+#undef ftruncate
+#undef pthread_sigmask
+#undef mkdir
 
 typedef unsigned short sa_family_t;
+typedef unsigned id_t;
 
 struct sockaddr_un {
     sa_family_t sun_family;
@@ -147,6 +151,8 @@ int unix_poll(struct pollfd *entries, unsigned long count, int timeout);
 int unix_ftruncate(int fd, off_t size);
 /* A case that needs what there is none of. */
 _Noreturn void unix_lacks(const char *what);
+/* The same as the value of a call with arguments. */
+int unix_lacking(const char *what, ...);
 
 #define socket(family, type, protocol) unix_socket(family, type, protocol)
 #define bind(fd, address, size) unix_bind(fd, address, size)
@@ -176,24 +182,24 @@ _Noreturn void unix_lacks(const char *what);
 #define poll(entries, count, timeout) unix_poll(entries, count, timeout)
 #define ftruncate(fd, size) unix_ftruncate(fd, size)
 
-#define LACKS(type, what) (unix_lacks(what), (type)-1)
-#define fork() LACKS(pid_t, "there is no fork()")
-#define sigaction(signal, new, old) LACKS(int, "a signal interrupts nothing")
-#define timer_create(clock, event, timer) LACKS(int, "there is no timer_create()")
-#define timer_settime(timer, flags, new, old) LACKS(int, "there is no timer_create()")
-#define sigemptyset(set) (*(set) = 0)
-#define sigaddset(set, signal) (*(set) |= 1ULL << (signal))
-#define sigprocmask(how, new, old) LACKS(int, "a signal interrupts nothing")
-#define pthread_sigmask(how, new, old) LACKS(int, "a signal interrupts nothing")
-#define kill(pid, signal) LACKS(int, "a signal interrupts nothing")
-#define alarm(seconds) LACKS(int, "there is no alarm()")
-#define waitid(type, id, info, options) LACKS(int, "there is no fork()")
-#define waitpid(pid, status, options) LACKS(int, "there is no fork()")
+#define fork() unix_lacking("there is no fork()", 0)
+#define waitid(type, id, info, options) unix_lacking("there is no fork()", type, id, info, options)
+#define waitpid(pid, status, options) unix_lacking("there is no fork()", pid, status, options)
+#define mkfifo(path, mode) unix_lacking("there are no FIFOs", path, mode)
+#define sigaction(signal, new, old) unix_lacking("a signal interrupts nothing", signal, new, old)
+#define sigemptyset(set) (int)(*(set) = 0)
+#define sigaddset(set, signal) (*(set) |= 1ULL << (signal), 0)
+#define sigprocmask(how, new, old) unix_lacking("a signal interrupts nothing", how, new, old)
+#define pthread_sigmask(how, new, old) unix_lacking("a signal interrupts nothing", how, new, old)
+#define pthread_kill(thread, signal) unix_lacking("a signal interrupts nothing", signal)
+#define kill(pid, signal) unix_lacking("a signal interrupts nothing", pid, signal)
+#define alarm(seconds) unix_lacking("there is no alarm()", seconds)
+#define setitimer(which, new, old) unix_lacking("there is no setitimer()", which, new, old)
+#define timer_create(clock, event, timer) unix_lacking("there is no timer_create()", clock, event, timer)
+#define timer_settime(timer, flags, new, old) unix_lacking("there is no timer_create()", timer, flags, new, old)
+#define timer_delete(timer) unix_lacking("there is no timer_create()", timer)
+#define getrlimit(resource, limit) unix_lacking("there is no RLIMIT_NOFILE", resource, limit)
+#define setrlimit(resource, limit) unix_lacking("there is no RLIMIT_NOFILE", resource, limit)
 #define mkdir(path, mode) _mkdir(path)
-#define mkfifo(path, mode) LACKS(int, "there are no FIFOs")
-#define pthread_kill(thread, signal) LACKS(int, "no signal goes to a thread")
-#define setitimer(which, new, old) LACKS(int, "there is no setitimer()")
-#define getrlimit(resource, limit) LACKS(int, "there is no RLIMIT_NOFILE")
-#define setrlimit(resource, limit) LACKS(int, "there is no RLIMIT_NOFILE")
 
 #endif

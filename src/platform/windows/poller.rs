@@ -324,19 +324,32 @@ impl Poller {
             return Ok(buffer.all());
         }
         let room = room.clamp(1, N);
+        let mut packets = [OverlappedEntry::NONE; BATCH];
         let mut table = self.table()?;
         let afd = self.afd.load(SeqCst);
         table.ask_again(afd);
         table.look(afd);
+        // Under the lock: what another thread takes out and has not told yet would be missed (1.12).
+        loop {
+            let most = (N - buffer.1).min(BATCH);
+            let count = self.dequeue(&mut packets[..most], 0);
+            self.take_in(&mut table, &packets[..count], buffer, false);
+            if count < BATCH || table.ready.len() >= room {
+                break;
+            }
+        }
         self.hand_out(&mut table, buffer, room);
         let tick = table.patience();
         drop(table);
-        // What has come before is taken first, as much as there is room for (1.12).
-        while buffer.1 < room && self.take_packets(buffer, room, 0)? == BATCH {}
-        if buffer.1 == 0 {
-            match self.patience(timeout, tick) {
-                0 => {}
-                patience => _ = self.take_packets(buffer, room, patience)?,
+        let patience = self.patience(timeout, tick);
+        if buffer.1 == 0 && patience > 0 {
+            self.asleep.fetch_add(1, SeqCst);
+            let count = self.dequeue(&mut packets[..room.min(BATCH)], patience);
+            self.asleep.fetch_sub(1, SeqCst);
+            if count > 0 {
+                let mut table = self.table()?;
+                self.take_in(&mut table, &packets[..count], buffer, true);
+                self.hand_out(&mut table, buffer, room);
             }
         }
         if let Some(clock) = self.late_timer() {
@@ -348,7 +361,7 @@ impl Poller {
     /// What the table has to tell becomes events.
     fn hand_out<const N: usize>(&self, table: &mut Table, buffer: &mut Buffer<N>, room: usize) {
         while buffer.1 < room {
-            let Some(News { number, place, epoch, mask, .. }) = table.take_news() else { return };
+            let Some(News { number, place, epoch, mask, .. }) = table.take_news(self.afd.load(SeqCst)) else { return };
             buffer.push(Source::Descriptor { place, fd: number, epoch, mask });
         }
     }
@@ -372,19 +385,15 @@ impl Poller {
         patience.map_or(INFINITE, sys::milliseconds)
     }
 
-    /// Takes packets out of the port, with or without waiting, and makes events of them. Returns how many.
-    fn take_packets<const N: usize>(&self, buffer: &mut Buffer<N>, room: usize, milliseconds: u32) -> Result<usize> {
-        let mut packets = [OverlappedEntry::NONE; BATCH];
-        let most = (room - buffer.1).min(BATCH);
-        let slept = milliseconds > 0;
-        self.asleep.fetch_add(u32::from(slept), SeqCst);
-        let count = self.dequeue(&mut packets[..most], milliseconds);
-        self.asleep.fetch_sub(u32::from(slept), SeqCst);
-        if count == 0 {
-            return Ok(0);
-        }
-        let mut table = self.table()?;
-        for packet in &packets[..count] {
+    /// Packets become events, or news in the table; there is room for as many events. `slept`: the wait slept for them.
+    fn take_in<const N: usize>(
+        &self,
+        table: &mut Table,
+        packets: &[OverlappedEntry],
+        buffer: &mut Buffer<N>,
+        slept: bool,
+    ) {
+        for packet in packets {
             match packet.key {
                 KEY_AFD => table.completed(self.afd.load(SeqCst), packet.overlapped, slept),
                 KEY_PROCESS => buffer.push(Source::Process(packet.overlapped as u32)),
@@ -399,8 +408,6 @@ impl Poller {
                 _ => {}
             }
         }
-        self.hand_out(&mut table, buffer, room);
-        Ok(count)
     }
 
     fn dequeue(&self, packets: &mut [OverlappedEntry], milliseconds: u32) -> usize {

@@ -57,6 +57,8 @@ pub struct News {
     pub place: Place,
     pub epoch: u32,
     pub mask: Mask,
+    /// What it says is of this turn of the table's; of an earlier one, it may have changed since.
+    turn: u32,
 }
 
 pub struct Table {
@@ -330,7 +332,7 @@ impl Table {
             }
             let mask = if item.spent.is_none() { item.mask() } else { Mask(0) };
             if mask.0 != 0 {
-                self.tell(id, mask);
+                self.tell(id, mask, true);
             }
             at += 1;
         }
@@ -363,8 +365,7 @@ impl Table {
         }
     }
 
-    /// The packet of a request has come. `slept`: the wait slept for it; if not, and it was not asked by this wait, what
-    /// it says may have changed since.
+    /// The packet of a request has come. `slept`: the wait slept for it.
     pub fn completed(&mut self, afd: Handle, context: usize, slept: bool) {
         let Some((id, role, events, status)) = self.requests.completed(context) else { return };
         let Some(item) = self.items[id as usize].as_mut() else { return };
@@ -379,19 +380,8 @@ impl Table {
             // It was ended early by something that is not ours.
             return self.rest(id);
         }
-        let (events, status) = if slept || item.asked == self.turn {
-            (events, status)
-        } else {
-            afd::look(item.base, afd::events_of(item.arm))
-        };
-        if events & !afd::LOCAL_CLOSE == 0 {
-            // 1.14: it asks again.
-            if self.ask(afd, id) == Err(Errno::ENOMEM) {
-                self.rest(id);
-            }
-            return;
-        }
-        self.tell(id, afd::mask_of(events, status));
+        let fresh = slept || item.asked == self.turn;
+        self.tell(id, afd::mask_of(events, status), fresh);
     }
 
     /// The socket is closed (10.1): whoever looks at the number next finds that it is another one's, or nobody's.
@@ -402,31 +392,45 @@ impl Table {
         }
         self.remove(afd, id);
         // Tells nothing, but has its knotes looked at.
-        self.ready.push_back(News { item: NONE, number, place, epoch, mask: Mask(0) });
+        self.ready.push_back(News { item: NONE, number, place, epoch, mask: Mask(0), turn: self.turn });
     }
 
-    fn tell(&mut self, id: u32, mask: Mask) {
+    fn tell(&mut self, id: u32, mask: Mask, fresh: bool) {
         self.tick = SOON;
+        let turn = if fresh { self.turn } else { self.turn.wrapping_sub(1) };
         let Some(item) = self.items[id as usize].as_mut() else { return };
-        let news = News { item: id, number: item.number, place: item.place, epoch: item.epoch, mask };
+        let news = News { item: id, number: item.number, place: item.place, epoch: item.epoch, mask, turn };
         if !core::mem::replace(&mut item.is_ready, true) {
             self.ready.push_back(news);
         }
     }
 
-    /// The next thing to tell. What is not level is not told again.
-    pub fn take_news(&mut self) -> Option<News> {
-        let news = self.ready.pop_front()?;
-        let Some(item) = self.items.get_mut(news.item as usize).and_then(Option::as_mut) else { return Some(news) };
-        item.is_ready = false;
-        if item.arm.contains(Arm::ONCE) {
-            item.arm = Arm::PRESENT;
-        } else if item.arm.contains(Arm::EDGE) {
-            self.spend(news.item, news.mask);
-        } else if is_socket(item.target) {
-            self.rest(news.item);
+    /// The next thing to tell. What is not level is not told again. What was said of a socket before this turn is asked
+    /// again: it may hold no more (1.14), or there may be more to say.
+    pub fn take_news(&mut self, afd: Handle) -> Option<News> {
+        loop {
+            let mut news = self.ready.pop_front()?;
+            let Some(item) = self.items.get_mut(news.item as usize).and_then(Option::as_mut) else { return Some(news) };
+            item.is_ready = false;
+            if is_socket(item.target) && news.turn != self.turn {
+                let (events, status) = afd::look(item.base, afd::events_of(item.arm));
+                news.mask = afd::mask_of(events, status);
+                if news.mask.0 == 0 {
+                    if self.ask(afd, news.item) == Err(Errno::ENOMEM) {
+                        self.rest(news.item);
+                    }
+                    continue;
+                }
+            }
+            if item.arm.contains(Arm::ONCE) {
+                item.arm = Arm::PRESENT;
+            } else if item.arm.contains(Arm::EDGE) {
+                self.spend(news.item, news.mask);
+            } else if is_socket(item.target) {
+                self.rest(news.item);
+            }
+            return Some(news);
         }
-        Some(news)
     }
 
     fn spend(&mut self, id: u32, mask: Mask) {
