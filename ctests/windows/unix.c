@@ -357,7 +357,14 @@ int unix_poll(struct pollfd *entries, unsigned long count, int timeout)
         entries->revents = result > 0 ? POLLPRI : 0;
         return result;
     }
+    /* Hang-ups and errors are told unasked, and asking for them is an error. */
+    short asked = entries->events;
+    for (unsigned long i = 0; i < count; i++)
+        if (entries[i].events & (POLLHUP | POLLERR))
+            entries[i].events = POLLIN;
     int result = (int)checked(WSAPoll(entries, count, timeout));
+    if (count == 1)
+        entries->events = asked;
     /* An end can be read, says Unix; here it is a hang-up and no more. */
     for (unsigned long i = 0; i < count; i++)
         if (entries[i].revents & POLLHUP)

@@ -44,7 +44,8 @@ static RUNTIMES: [Functions; MOST] = [const {
 /// Modules whose runtime is known: the module, and the runtime's index and 1.
 static KNOWN: [(AtomicUsize, AtomicU32); MODULES] = [const { (AtomicUsize::new(0), AtomicU32::new(0)) }; MODULES];
 
-/// The thread's current runtime, as its index and 1; the slot's own number and 1, 0 before there is one.
+/// The thread's slot for its current runtime: its number and 1, 0 before there is one. In it is the runtime's index
+/// and 1. (Where no slot can be had the caller is looked for each time.)
 static CURRENT: AtomicU32 = AtomicU32::new(0);
 
 /// One of the process's C runtimes.
@@ -184,8 +185,9 @@ pub fn set_current(crt: Option<Crt>) {
     if CURRENT.load(Acquire) == 0 {
         // SAFETY: no preconditions.
         let index = unsafe { TlsAlloc() };
-        if index == u32::MAX || CURRENT.compare_exchange(0, index + 1, AcqRel, Acquire).is_err() {
-            // No slot: the caller is looked for each time. (Two threads at once: one slot is not used.)
+        if index != u32::MAX {
+            // Of two threads at once one is the first; the other's slot is not used.
+            let _ = CURRENT.compare_exchange(0, index + 1, AcqRel, Acquire);
         }
     }
     let index = CURRENT.load(Acquire);

@@ -122,10 +122,11 @@ fn state_of(handle: Handle) -> Option<FileState> {
         return None;
     }
     let time = |stamp: i64| stamp.saturating_sub(EPOCH).saturating_mul(100);
-    let (device, inode) = (u64::from(file.volume), u64::from(file.index_high) << 32 | u64::from(file.index_low));
+    let inode = u64::from(file.index_high) << 32 | u64::from(file.index_low);
     let changed = time(basic.change);
     Some(FileState {
-        device,
+        // The volume is not looked at: Wine finds it by a name that a renamed file has no more.
+        device: 0,
         inode,
         size: standard.size,
         links: if standard.delete_pending != 0 { 0 } else { u64::from(standard.links) },
@@ -134,7 +135,7 @@ fn state_of(handle: Handle) -> Option<FileState> {
         group: 0,
         modified: time(basic.write),
         changed,
-        identity: mixed(inode ^ device.rotate_left(32)),
+        identity: mixed(inode),
         recent: changed.saturating_add(GRANULE) >= sys::now(sys::CLOCK_REALTIME) as i64,
     })
 }

@@ -127,7 +127,8 @@ fn nothing_to_count(socket: Handle) -> Status {
         return Status::end(bytes_in(socket), afd::error_in(mask));
     }
     match bytes_in(socket) {
-        bytes if mask.has(Mask::IN) && bytes > 0 => Status::ready(bytes),
+        // Urgent data at the mark is not counted.
+        bytes if mask.has(Mask::IN) => Status::ready(bytes.max(1)),
         _ => Status::NOT_READY,
     }
 }
