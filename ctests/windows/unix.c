@@ -164,6 +164,16 @@ ssize_t unix_sendto(int fd, const void *bytes, size_t count, int flags, const st
     return checked(sendto((SOCKET)fd, bytes, (int)count, flags, to, size));
 }
 
+/* The other end of each socket of a pair; 0: none. */
+static int peers[4096];
+
+static u_long queued(int fd)
+{
+    u_long bytes = 0;
+    ioctlsocket((SOCKET)fd, (long)FIONREAD, &bytes);
+    return bytes;
+}
+
 /* Two ends of a connection over the loopback device, which is what there is. */
 int unix_socketpair(int family, int type, int protocol, int fds[2])
 {
@@ -184,6 +194,9 @@ int unix_socketpair(int family, int type, int protocol, int fds[2])
     closesocket(listener);
     for (int i = 0; i < 2; i++)
         setsockopt((SOCKET)fds[i], IPPROTO_TCP, TCP_NODELAY, (char *)&one, sizeof one);
+    for (int i = 0; i < 2; i++)
+        if (fds[i] < (int)(sizeof peers / sizeof *peers))
+            peers[fds[i]] = fds[!i];
     return 0;
 }
 
@@ -194,7 +207,15 @@ ssize_t unix_read(int fd, void *bytes, size_t count)
 
 ssize_t unix_write(int fd, const void *bytes, size_t count)
 {
-    return is_socket(fd) ? unix_send(fd, bytes, count, 0) : _write(fd, bytes, (unsigned)count);
+    if (!is_socket(fd))
+        return _write(fd, bytes, (unsigned)count);
+    int peer = fd < (int)(sizeof peers / sizeof *peers) ? peers[fd] : 0;
+    u_long before = peer ? queued(peer) : 0;
+    ssize_t sent = unix_send(fd, bytes, count, 0);
+    /* What is written to a pair is there; over the loopback device it takes a moment (less, if somebody reads). */
+    for (int turn = 0; peer && sent > 0 && turn < 20 && queued(peer) < before + (u_long)sent; turn++)
+        Sleep(turn > 4);
+    return sent;
 }
 
 ssize_t unix_pwrite(int fd, const void *bytes, size_t count, off_t offset)
@@ -209,7 +230,13 @@ ssize_t unix_pwrite(int fd, const void *bytes, size_t count, off_t offset)
 
 int unix_close(int fd)
 {
-    return is_socket(fd) ? (int)checked(closesocket((SOCKET)fd)) : _close(fd);
+    if (!is_socket(fd))
+        return _close(fd);
+    if (fd < (int)(sizeof peers / sizeof *peers) && peers[fd] != 0) {
+        peers[peers[fd]] = 0;
+        peers[fd] = 0;
+    }
+    return (int)checked(closesocket((SOCKET)fd));
 }
 
 int unix_pipe(int fds[2])
@@ -365,9 +392,15 @@ int unix_poll(struct pollfd *entries, unsigned long count, int timeout)
     int result = (int)checked(WSAPoll(entries, count, timeout));
     if (count == 1)
         entries->events = asked;
-    /* An end can be read, says Unix; here it is a hang-up and no more. */
-    for (unsigned long i = 0; i < count; i++)
-        if (entries[i].revents & POLLHUP)
+    /* An end can be read, says Unix, and tells nothing else; here it is a hang-up and no more. */
+    for (unsigned long i = 0; i < count; i++) {
+        if (entries[i].revents == POLLHUP && !(entries[i].events & (POLLIN | POLLHUP))) {
+            entries[i].revents = 0;
+            result--;
+            Sleep(timeout > 0 ? (DWORD)timeout : 0);
+        } else if (entries[i].revents & POLLHUP) {
             entries[i].revents |= entries[i].events & POLLIN;
+        }
+    }
     return result;
 }

@@ -358,8 +358,10 @@ impl Poller {
         Ok(buffer.all())
     }
 
-    /// What the table has to tell becomes events.
+    /// What the table has to tell becomes events. What is not about a number of the program's does not take the room of
+    /// one.
     fn hand_out<const N: usize>(&self, table: &mut Table, buffer: &mut Buffer<N>, room: usize) {
+        let room = (room + buffer.1).min(N);
         while buffer.1 < room {
             let Some(News { number, place, epoch, mask, .. }) = table.take_news(self.afd.load(SeqCst)) else { return };
             buffer.push(Source::Descriptor { place, fd: number, epoch, mask });
