@@ -13,6 +13,8 @@
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
 #   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source
 #   make check-old-kernel   the C suite in qemu, on the oldest kernel that Debian has; a quarter of an hour or more (ARGS)
+#   make windows            the DLLs, import libraries and archive for Windows, in build/windows, and a zip of them
+#   make check-windows      the C suite on them under Wine, and a server with 200 clients
 #   make check-libevent     libevent's own regression suite on our kqueue
 #   make check-programs     real programs on our kqueue beside themselves on epoll (PROGRAM='redis nginx' some of them)
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
@@ -142,6 +144,17 @@ check-cross:
 check-old-kernel: stage
 	tests/old-kernel/run.sh $(STAGE)
 
+WINDOWS = $(CURDIR)/build/windows/libkqueue-$(VERSION)-windows-x86_64
+
+windows:
+	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' windows/build.sh $(WINDOWS) $(VERSION)
+	cd build/windows && rm -f $(notdir $(WINDOWS)).zip && zip -q -r $(notdir $(WINDOWS)).zip $(notdir $(WINDOWS))
+	ls -l build/windows/*.zip
+
+check-windows:
+	CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' windows/build.sh $(WINDOWS) $(VERSION)
+	windows/check.sh $(WINDOWS) $(ARGS)
+
 check-consumers: stage
 	tests/consumers/run.sh $(STAGE)
 
@@ -193,5 +206,5 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-posix check-cross check-old-kernel check-model \
-    check-sanitizers check-libevent check-programs check-consumers deb dist bench mutants clean force
+.PHONY: all install uninstall stage demo check check-full check-posix check-cross check-old-kernel check-windows windows \
+    check-model check-sanitizers check-libevent check-programs check-consumers deb dist bench mutants clean force

@@ -161,3 +161,87 @@ ABSENT("posix", "vnode_rights.unreadable_file_of_which_uses_are_wanted", LACKS_U
 #ifdef LACKS_FORKS
 ABSENT("posix", "memory.add_forks", LACKS_FORKS)
 #endif
+
+/* Windows: BUGS.md, "Windows", says more of each reason. */
+#define RESET "under Wine a reset or a refusal is gone from SO_ERROR and recv() (3.3)"
+DECLARED("windows", "errors.tcp6_refused_connect_is_left_to_read", RESET)
+DECLARED("windows", "errors.tcp6_reset_after_the_peers_close", RESET)
+DECLARED("windows", "errors.tcp6_reset_in_every_mode", RESET)
+DECLARED("windows", "errors.tcp6_reset_is_reported_and_left_to_read", RESET)
+DECLARED("windows", "errors.tcp6_reset_is_reported_and_left_to_so_error", RESET)
+DECLARED("windows", "errors.tcp6_reset_wakes_a_waiter", RESET)
+DECLARED("windows", "errors.tcp6_reset_with_data_left", RESET)
+DECLARED("windows", "errors.tcp6_taken_error_is_not_reported", RESET)
+DECLARED("windows", "errors.tcp_refused_connect_is_left_to_read", RESET)
+DECLARED("windows", "errors.tcp_reset_after_the_peers_close", RESET)
+DECLARED("windows", "errors.tcp_reset_in_every_mode", RESET)
+DECLARED("windows", "errors.tcp_reset_is_reported_and_left_to_read", RESET)
+DECLARED("windows", "errors.tcp_reset_is_reported_and_left_to_so_error", RESET)
+DECLARED("windows", "errors.tcp_reset_wakes_a_waiter", RESET)
+DECLARED("windows", "errors.tcp_reset_with_data_left", RESET)
+DECLARED("windows", "errors.tcp_taken_error_is_not_reported", RESET)
+
+#define DATAGRAM_REFUSED "under Wine nobody tells that a datagram was refused (3.3)"
+NOT_RUN("windows", "errors.udp6_refused_datagram_is_no_eof", DATAGRAM_REFUSED)
+NOT_RUN("windows", "errors.udp_refused_datagram_is_no_eof", DATAGRAM_REFUSED)
+NOT_RUN("windows", "errors.udp_refused_datagram_leaves_write_ready", DATAGRAM_REFUSED)
+
+#define END "under Wine the end of a stream is told only when all data was read (3.3)"
+NOT_RUN("windows", "flags.added_disabled_and_hung_up", END)
+NOT_RUN("windows", "pair.end_of_read_is_not_the_end_of_write", END)
+NOT_RUN("windows", "read.tcp6_note_lowat_does_not_hold_back_eof", END)
+NOT_RUN("windows", "read.tcp6_note_lowat_is_not_truncated", END)
+NOT_RUN("windows", "read.tcp_note_lowat_does_not_hold_back_eof", END)
+NOT_RUN("windows", "read.tcp_note_lowat_is_not_truncated", END)
+NOT_RUN("windows", "read.unix_stream_note_lowat_does_not_hold_back_eof", END)
+NOT_RUN("windows", "read.unix_stream_note_lowat_is_not_truncated", END)
+NOT_RUN("windows", "read_eof.tcp6_clear_reports_eof", END)
+NOT_RUN("windows", "read_eof.tcp6_eof_with_data_left", END)
+NOT_RUN("windows", "read_eof.tcp_clear_reports_eof", END)
+NOT_RUN("windows", "read_eof.tcp_eof_with_data_left", END)
+NOT_RUN("windows", "read_eof.unix_stream_clear_reports_eof_once", END)
+NOT_RUN("windows", "read_eof.unix_stream_eof_with_data_left", END)
+NOT_RUN("windows", "write_eof.unix_stream_peers_close_is_eof", END)
+
+#define OWN_END "nobody tells that the program has shut its own side for reading (3.3)"
+DECLARED("windows", "read_eof.tcp6_own_shutdown_is_eof", OWN_END)
+DECLARED("windows", "read_eof.tcp_own_shutdown_is_eof", OWN_END)
+DECLARED("windows", "read_eof.unix_stream_own_shutdown_is_eof", OWN_END)
+DECLARED("windows", "write_eof.tcp6_both_sides_shut", OWN_END)
+DECLARED("windows", "write_eof.tcp_both_sides_shut", OWN_END)
+DECLARED("windows", "write_eof.unix_stream_both_sides_shut", OWN_END)
+
+#define BACKLOG "how many connections wait to be accepted is not known (3.2)"
+NOT_RUN("windows", "read_eof.tcp6_pending_connections_are_counted", BACKLOG)
+NOT_RUN("windows", "read_eof.tcp_pending_connections_are_counted", BACKLOG)
+
+#define DATAGRAMS_TOGETHER "under Wine only the next datagram is counted (3.1)"
+NOT_RUN("windows", "read.udp6_next_bytes_are_counted", DATAGRAMS_TOGETHER)
+NOT_RUN("windows", "read.udp_next_bytes_are_counted", DATAGRAMS_TOGETHER)
+
+#define NO_MARK "there is no SO_RCVLOWAT (3.1)"
+DECLARED("windows", "read.tcp6_note_lowat_is_the_mark_of_one_knote", NO_MARK)
+DECLARED("windows", "read.tcp_note_lowat_is_the_mark_of_one_knote", NO_MARK)
+DECLARED("windows", "read.unix_stream_note_lowat_is_the_mark_of_one_knote", NO_MARK)
+
+#define ROOM "how much of a send buffer, or under Wine of a pipe, is free is not known (4.1)"
+DECLARED("windows", "write.unix_stream_note_lowat_waits_for_space", ROOM)
+DECLARED("windows", "write.unix_stream_queued_bytes_take_space", ROOM)
+DECLARED("windows", "write_eof.pipe_clear_reports_new_space", ROOM)
+DECLARED("windows", "write_eof.pipe_last_reader_gone_is_eof", ROOM)
+DECLARED("windows", "write_eof.pipe_note_lowat_is_the_mark", ROOM)
+DECLARED("windows", "write_eof.pipe_space_is_reported", ROOM)
+
+#define CLOCK "an edge that was told is looked at by the clock, and told again where it cannot be known (2.9)"
+NOT_RUN("windows", "pair.room_does_not_repeat_read", CLOCK)
+NOT_RUN("windows", "pair.unix_socket_read_first", CLOCK)
+NOT_RUN("windows", "pair.unix_socket_write_first", CLOCK)
+NOT_RUN("windows", "threads.one_waiter_gets_a_pipe_edge", CLOCK)
+NOT_RUN("windows", "threads.one_waiter_gets_a_write_oneshot", CLOCK)
+NOT_RUN("windows", "threads.one_waiter_gets_one_of_two_edges", CLOCK)
+
+#define CLOSED_PIPE "a closed pipe is found at the next look at its number (10.1)"
+NOT_RUN("windows", "threads.no_event_after_close", CLOSED_PIPE)
+
+#define NO_NONBLOCK "a kqueue has no O_NONBLOCK (1.1)"
+DECLARED("windows", "kevent.kqueue1_flags", NO_NONBLOCK)

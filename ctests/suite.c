@@ -11,6 +11,13 @@
 #define SUITE "suite"
 #include "suite.h"
 
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#ifndef _WIN32
 #include "sandbox.h"
 
 #include <sys/mman.h>
@@ -22,13 +29,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <limits.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <strings.h>
+#endif
 
 #ifdef __linux__
 #include <sys/syscall.h>
@@ -659,6 +662,21 @@ int is_open(int fd)
     return fcntl(fd, F_GETFD) != -1;
 }
 
+#ifdef _WIN32
+int open_descriptors(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 2048; fd++)
+        count += is_open(fd);
+    return count;
+}
+
+void suite_need_descriptors(const char *file, int line, unsigned n)
+{
+    if (n > 1000)
+        suite_skip(file, line, "the C runtime has no more than 2048 descriptors");
+}
+#else
 int open_descriptors(void)
 {
     int count = 0;
@@ -688,6 +706,8 @@ void suite_need_descriptors(const char *file, int line, unsigned n)
     if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
         suite_skip(file, line, "RLIMIT_NOFILE cannot be raised far enough");
 }
+
+#endif
 
 /* ---- Threads and processes ---------------------------------------------------------------------- */
 
@@ -795,6 +815,30 @@ void until_child_asleep(pid_t pid)
 #endif
 }
 
+#ifdef _WIN32
+int thread_count(void)
+{
+    return 0;
+}
+
+void suite_child_succeeds(const char *file, int line, pid_t pid)
+{
+    (void)pid;
+    suite_skip(file, line, "there is no fork()");
+}
+
+const char *helper_path(void)
+{
+    return program;
+}
+
+void exec_helper(const char *name, const char *argument)
+{
+    (void)name;
+    (void)argument;
+    suite_skip("suite.c", 0, "there is no exec()");
+}
+#else
 int thread_count(void)
 {
     int count = 0;
@@ -834,6 +878,8 @@ void exec_helper(const char *name, const char *argument)
     FAIL("exec of %s: %s", program, suite_errno_name(errno));
 }
 
+#endif
+
 /* ---- The runner --------------------------------------------------------------------------------- */
 
 struct declared {
@@ -869,10 +915,26 @@ static int jobs = 2;
 static int tap;
 static int verbose;
 static char home[PATH_MAX]; /* holds the scratch directories and the output of the cases */
-static int wake[2];
 static struct running slots[JOBS_MAX];
 static int passed, failed, skipped, reported;
 static volatile sig_atomic_t interrupted;
+
+static void scratch_path(char *path, size_t size, int number)
+{
+    snprintf(path, size, "%.*s/%d", (int)size - 32, home, number);
+}
+
+static void output_path(char *path, size_t size, int number)
+{
+    snprintf(path, size, "%.*s/%d.out", (int)size - 32, home, number);
+}
+
+#ifdef _WIN32
+#include "windows/runner.h"
+#else
+static int wake[2];
+
+static void judge(struct running *slot, int status);
 
 static void on_signal(int number)
 {
@@ -905,16 +967,6 @@ static void remove_tree(const char *path)
 {
     nftw(path, open_entry, 16, FTW_PHYS);
     nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static void scratch_path(char *path, size_t size, int number)
-{
-    snprintf(path, size, "%.*s/%d", (int)size - 32, home, number);
-}
-
-static void output_path(char *path, size_t size, int number)
-{
-    snprintf(path, size, "%.*s/%d.out", (int)size - 32, home, number);
 }
 
 /* In the child: from the runner's state to that of a fresh program, then the case. */
@@ -958,6 +1010,103 @@ static void run_case(const struct running *slot)
     exit(0);
 }
 
+static int start_case(struct running *slot)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        run_case(slot);
+    if (pid != -1)
+        setpgid(pid, pid);
+    return (int)pid;
+}
+
+/* Kills what the case left in its process group, while the zombie still keeps the number from reuse. */
+static void reap(void)
+{
+    for (int i = 0; i < jobs; i++) {
+        struct running *slot = &slots[i];
+        siginfo_t info;
+        int status;
+        if (slot->pid == 0)
+            continue;
+        memset(&info, 0, sizeof info);
+        if (waitid(P_PID, (id_t)slot->pid, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid == 0)
+            continue;
+        kill(-slot->pid, SIGKILL);
+        if (waitpid(slot->pid, &status, 0) == slot->pid)
+            judge(slot, status);
+    }
+}
+
+static void kill_running(struct running *slot)
+{
+    if (kill(-slot->pid, SIGKILL) == -1)
+        kill(slot->pid, SIGKILL);
+}
+
+static void await_children(int64_t left)
+{
+    char bytes[64];
+    struct pollfd one = {wake[0], POLLIN, 0};
+    poll(&one, 1, (int)(left / MILLISECOND) + 1);
+    while (read(wake[0], bytes, sizeof bytes) > 0)
+        continue;
+}
+
+static int is_crash(int status, char *text, size_t size)
+{
+    if (!WIFSIGNALED(status))
+        return 0;
+    snprintf(text, size, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    return 1;
+}
+
+static int exit_status(int status)
+{
+    return WEXITSTATUS(status);
+}
+
+/* A scratch directory for the run, a verdict for each slot, and signals that end it. */
+static int prepare(void)
+{
+    const char *temporary = getenv("TMPDIR");
+    snprintf(home, sizeof home, "%s/ctests.XXXXXX", temporary && *temporary ? temporary : "/tmp");
+    if (!mkdtemp(home))
+        return -1;
+    struct verdict *shared = mmap(NULL, JOBS_MAX * sizeof *shared, PROT_READ | PROT_WRITE,
+                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED || pipe(wake) == -1)
+        return -1;
+    for (int i = 0; i < JOBS_MAX; i++)
+        slots[i].verdict = &shared[i];
+    for (int i = 0; i < 2; i++) {
+        fcntl(wake[i], F_SETFL, O_NONBLOCK);
+        fcntl(wake[i], F_SETFD, FD_CLOEXEC);
+    }
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    sigaction(SIGCHLD, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    return 0;
+}
+
+static void find_program(const char *name)
+{
+#ifdef __linux__
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length > 0) {
+        program[length] = '\0';
+        return;
+    }
+#endif
+    if (!realpath(name, program))
+        snprintf(program, sizeof program, "%s", name);
+}
+#endif
+
 static void launch(struct running *slot, struct test *test, int number)
 {
     memset(slot->verdict, 0, sizeof *slot->verdict);
@@ -967,14 +1116,11 @@ static void launch(struct running *slot, struct test *test, int number)
     slot->started = now();
     slot->deadline = slot->started + (int64_t)test->limit * SECOND * time_factor;
     fflush(stdout);
-    slot->pid = fork();
-    if (slot->pid == 0)
-        run_case(slot);
+    slot->pid = start_case(slot);
     if (slot->pid == -1) {
-        perror("fork");
+        perror("a process");
         exit(2);
     }
-    setpgid(slot->pid, slot->pid);
 }
 
 /* The end of what a case printed: the cause of a failure is near it. */
@@ -1064,6 +1210,7 @@ static void judge(struct running *slot, int status)
     const char *file = atomic_load(&v->file);
     char where[256] = "before its first assertion";
     char message[sizeof v->message + 512];
+    char crash[64];
     int ok = 0;
     const char *skip = NULL;
     if (file)
@@ -1081,11 +1228,10 @@ static void judge(struct running *slot, int status)
     default:
         if (slot->hung)
             snprintf(message, sizeof message, "hang: killed after %d s, %s", test->limit * time_factor, where);
-        else if (WIFSIGNALED(status))
-            snprintf(message, sizeof message, "crash: signal %d (%s), %s", WTERMSIG(status),
-                     strsignal(WTERMSIG(status)), where);
-        else if (WEXITSTATUS(status) != 0)
-            snprintf(message, sizeof message, "exit status %d, %s", WEXITSTATUS(status), where);
+        else if (is_crash(status, crash, sizeof crash))
+            snprintf(message, sizeof message, "crash: %s, %s", crash, where);
+        else if (exit_status(status) != 0)
+            snprintf(message, sizeof message, "exit status %d, %s", exit_status(status), where);
         else if (atomic_load(&v->state) == RUNNING)
             snprintf(message, sizeof message, "exited before its end, %s", where);
         else
@@ -1116,30 +1262,6 @@ static void judge(struct running *slot, int status)
     slot->pid = 0;
 }
 
-/* Kills what the case left in its process group, while the zombie still keeps the number from reuse. */
-static void reap(void)
-{
-    for (int i = 0; i < jobs; i++) {
-        struct running *slot = &slots[i];
-        siginfo_t info;
-        int status;
-        if (slot->pid == 0)
-            continue;
-        memset(&info, 0, sizeof info);
-        if (waitid(P_PID, (id_t)slot->pid, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid == 0)
-            continue;
-        kill(-slot->pid, SIGKILL);
-        if (waitpid(slot->pid, &status, 0) == slot->pid)
-            judge(slot, status);
-    }
-}
-
-static void kill_running(struct running *slot)
-{
-    if (kill(-slot->pid, SIGKILL) == -1)
-        kill(slot->pid, SIGKILL);
-}
-
 /* Sleeps until a child ends or a time limit is reached. */
 static void wait_for_children(void)
 {
@@ -1148,13 +1270,7 @@ static void wait_for_children(void)
         if (slots[i].pid && !slots[i].hung && slots[i].deadline < next)
             next = slots[i].deadline;
     int64_t left = next == INT64_MAX ? SECOND : next - now();
-    if (left > 0) {
-        struct pollfd one = {wake[0], POLLIN, 0};
-        poll(&one, 1, (int)(left / MILLISECOND) + 1);
-    }
-    char bytes[64];
-    while (read(wake[0], bytes, sizeof bytes) > 0)
-        continue;
+    await_children(left > 0 ? left : 0);
     for (int i = 0; i < jobs; i++) {
         if (slots[i].pid && !slots[i].hung && now() >= slots[i].deadline) {
             slots[i].hung = 1;
@@ -1216,19 +1332,6 @@ static int number_of(const char *text)
     return (int)value;
 }
 
-static void find_program(const char *name)
-{
-#ifdef __linux__
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length > 0) {
-        program[length] = '\0';
-        return;
-    }
-#endif
-    if (!realpath(name, program))
-        snprintf(program, sizeof program, "%s", name);
-}
-
 int main(int argc, char **argv)
 {
     int list = 0;
@@ -1258,6 +1361,13 @@ int main(int argc, char **argv)
         } else if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
             usage(stdout);
             return 0;
+#ifdef _WIN32
+        } else if (strcmp(argument, "--case") == 0 && i + 2 < argc) {
+            struct test *test = tests;
+            while (test && !matches(test, argv[i + 1]))
+                test = test->next;
+            return test ? run_one(test, argv[i + 2]) : 2;
+#endif
         } else if (strcmp(argument, "-b") == 0 && i + 1 < argc) {
             backend = argv[++i];
         } else if (strcmp(argument, "-w") == 0 && i + 1 < argc) {
@@ -1306,31 +1416,10 @@ int main(int argc, char **argv)
         return 0;
     }
 
-    const char *temporary = getenv("TMPDIR");
-    snprintf(home, sizeof home, "%s/ctests.XXXXXX", temporary && *temporary ? temporary : "/tmp");
-    if (!mkdtemp(home)) {
-        perror(home);
-        return 2;
-    }
-    struct verdict *shared = mmap(NULL, JOBS_MAX * sizeof *shared, PROT_READ | PROT_WRITE,
-                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED || pipe(wake) == -1) {
+    if (prepare() == -1) {
         perror("conformance");
         return 2;
     }
-    for (int i = 0; i < JOBS_MAX; i++)
-        slots[i].verdict = &shared[i];
-    for (int i = 0; i < 2; i++) {
-        fcntl(wake[i], F_SETFL, O_NONBLOCK);
-        fcntl(wake[i], F_SETFD, FD_CLOEXEC);
-    }
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    sigaction(SIGCHLD, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
 
     if (tap)
         printf("1..%zu\n", total);

@@ -1,5 +1,6 @@
 //! `Errno`: the one error type of the crate, a value made where the kernel or a rule gives it.
 
+use crate::platform::sys;
 use libc::*;
 
 /// An error number of the host, never 0.
@@ -20,7 +21,7 @@ impl Errno {
 
     /// As <errno.h> calls it.
     pub fn name(self) -> Option<&'static str> {
-        NAMES.iter().find(|&&(number, _)| number == self.0).map(|&(_, name)| name)
+        NAMES.iter().chain(sys::MORE_ERRNOS).find(|&&(number, _)| number == self.0).map(|&(_, name)| name)
     }
 }
 
@@ -33,8 +34,8 @@ const NAMES: &[(c_int, &str)] = names![
     EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST EXDEV ENODEV
     ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDEADLK ENAMETOOLONG ENOSYS
     ELOOP EOVERFLOW ENOTSOCK EPROTO EPROTOTYPE EOPNOTSUPP EAFNOSUPPORT EADDRINUSE EADDRNOTAVAIL ENETDOWN ENETUNREACH
-    ENETRESET ECONNABORTED ECONNRESET ENOBUFS EISCONN ENOTCONN ESHUTDOWN ETIMEDOUT ECONNREFUSED EHOSTDOWN
-    EHOSTUNREACH EALREADY EINPROGRESS ESTALE EDQUOT ECANCELED
+    ENETRESET ECONNABORTED ECONNRESET ENOBUFS EISCONN ENOTCONN ETIMEDOUT ECONNREFUSED
+    EHOSTUNREACH EALREADY EINPROGRESS ECANCELED
 ];
 
 pub type Result<T> = core::result::Result<T, Errno>;

@@ -1,10 +1,15 @@
 //! The exported functions. Argument checks and errno, nothing else.
 //!
 //! - `queue`: kqueue(), kqueuex(), kqueue1(), kevent() and the library's own;
-//! - `close`, `signal`: libc's functions that we stand in front of.
+//! - `close`, `signal`: libc's functions that we stand in front of;
+//! - `kill`: signals, where the system has none.
 
+#[cfg(unix)]
 pub mod close;
+#[cfg(windows)]
+pub mod kill;
 pub mod queue;
+#[cfg(unix)]
 pub mod signal;
 
 use crate::errno::{guarded, Result};

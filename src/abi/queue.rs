@@ -39,8 +39,8 @@ pub extern "C" fn kqueuex(flags: c_uint) -> c_int {
 /// As `kqueue`; `EINVAL` unknown flags. (kqueue(2), NetBSD)
 #[no_mangle]
 pub extern "C" fn kqueue1(flags: c_int) -> c_int {
-    let known = flags & !(libc::O_CLOEXEC | libc::O_NONBLOCK) == 0;
-    let made = if known { create(flags & libc::O_NONBLOCK != 0) } else { result_or_errno(|| Err(Errno::EINVAL)) };
+    let known = flags & !(sys::O_CLOEXEC | sys::O_NONBLOCK) == 0;
+    let made = if known { create(flags & sys::O_NONBLOCK != 0) } else { result_or_errno(|| Err(Errno::EINVAL)) };
     traced(made, format_args!("kqueue1({})", trace::OpenFlags(flags)))
 }
 

@@ -18,6 +18,9 @@ pub fn check(change: &kevent) -> Result<()> {
     if change.filter == EVFILT_EXCEPT && change.fflags & NOTE_OOB == 0 {
         return Err(Errno::EINVAL);
     }
+    if change.filter == EVFILT_EMPTY && !platform::TELLS_EMPTY {
+        return Err(Errno::ENOTSUP);
+    }
     check_descriptor(change)
 }
 

@@ -104,7 +104,7 @@ fn watch_number(queue: &mut Queue, pid: i32) -> Result<Watch> {
         return Err(Errno(libc::ESRCH));
     }
     queue.kernel.prepare_wake(queue.slot)?;
-    signals::hear(queue.slot, libc::SIGCHLD)?;
+    signals::hear(queue.slot, signals::SIGCHLD)?;
     queue.contents.processes.numbered += 1;
     Ok(Watch::Number(processes::started(pid)))
 }
@@ -198,8 +198,8 @@ fn forget(queue: &mut Queue, id: KnoteId) {
         }
         Watch::Number(_) => {
             queue.contents.processes.numbered -= 1;
-            if !hears_of_children(queue) && queue.find(Filter::Signal, libc::SIGCHLD as usize).is_none() {
-                signals::unhear(queue.slot, libc::SIGCHLD);
+            if !hears_of_children(queue) && queue.find(Filter::Signal, signals::SIGCHLD as usize).is_none() {
+                signals::unhear(queue.slot, signals::SIGCHLD);
             }
         }
         Watch::Hearsay => {}

@@ -38,7 +38,7 @@ fn watch(queue: &mut Queue, id: KnoteId) -> Result<()> {
 pub fn detach(queue: &mut Queue, id: KnoteId) {
     let signo = queue.knote(id).ident as i32;
     signals::rest(queue.slot, queue.kernel, signo);
-    if signo != libc::SIGCHLD || !proc::hears_of_children(queue) {
+    if signo != signals::SIGCHLD || !proc::hears_of_children(queue) {
         signals::unhear(queue.slot, signo);
     }
 }

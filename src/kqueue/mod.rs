@@ -324,7 +324,7 @@ impl Queue<'_> {
 
     /// Signals were caught since the last look: `signals` has a bit for each.
     pub fn signals_caught(&mut self, signals: u64) {
-        if signals & signals::bit(libc::SIGCHLD) != 0 && self.contents.processes.numbered > 0 {
+        if signals & signals::bit(signals::SIGCHLD) != 0 && self.contents.processes.numbered > 0 {
             self.check_lookouts();
             filter::proc::look_at_children(self);
         }

@@ -281,15 +281,18 @@ pub fn disown_of(fd: i32, owner: Owner) {
 }
 
 /// Does a queue watch the number, or is it one of ours?
+#[allow(dead_code)] // not every backend's
 pub fn is_known(fd: i32) -> bool {
     cell(fd).is_some_and(is_cell_known)
 }
 
+#[allow(dead_code)] // not every backend's
 fn is_cell_known(cell: &Cell) -> bool {
     cell.queue.load(SeqCst) != 0 || cell.state.load(SeqCst) & CLASSES != 0
 }
 
 /// Calls `each` with every number from `first` to `last` that a queue watches or that is one of ours.
+#[allow(dead_code)] // not every backend's
 pub fn each_known(first: u32, last: u32, mut each: impl FnMut(u32)) {
     CELLS.each_page(first, last, |fd, cell| {
         if is_cell_known(cell) {

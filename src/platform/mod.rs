@@ -73,11 +73,12 @@
 //!
 //! ## What does not depend on the system
 //!
-//! It lies beside the folders: [`descriptors`] (who owns a number, and in which generation), [`front`] (are we told of
-//! closes?), [`lock`], [`table`]; and in `unix` what the systems of that family share, `unix/kernel` what kernels there
+//! It lies beside the folders: [`descriptors`] (who owns a number, and in which generation), [`events`] (the words above),
+//! [`front`] (are we told of closes?), [`lock`], [`table`]; and in `unix` what the systems of that family share, `unix/kernel` what kernels there
 //! tell beyond POSIX.
 
 pub mod descriptors;
+pub mod events;
 pub mod front;
 pub mod lock;
 pub mod table;
@@ -95,13 +96,22 @@ mod posix;
 #[cfg(all(unix, any(not(target_os = "linux"), feature = "posix")))]
 use posix as system;
 
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as system;
+
 pub use system::connector::{Hearing, News, MOST_NAMED};
 pub use system::files::{
     directory_state, file_name, file_state, interval, set_interval, vnode, FileEvent, FileName, FileState, Watched,
     Whose, TELLS_NAMES,
 };
-pub use system::inspect::{ask, bytes_to_read, emptied, exceptional, file, identity, readable, writable, Kind, Status};
+pub use system::inspect::{
+    ask, bytes_to_read, emptied, exceptional, file, identity, readable, writable, Kind, Status, TELLS_EMPTY,
+};
+#[cfg(unix)]
+pub use system::next;
 pub use system::poller::{Arm, Buffer, Clock, Event, Marker, Mask, Place, Poller, Source, CLOCKS, PLACES};
 pub use system::processes::{self, Fate};
 pub use system::renewal::Renewal;
-pub use system::{births, next, outlet, signals, start, sys};
+pub use system::{births, outlet, signals, start, sys};

@@ -5,7 +5,9 @@
 //! between look-up and return, and close() waits for them; what memory the queue held is given back by the next
 //! kqueue(), because close() may be called by a signal handler and free() may not.
 
+#[allow(dead_code)] // not every backend stands in front of close()
 pub mod close;
+#[allow(dead_code)] // not every system forks
 pub mod fork;
 mod inside;
 mod triggers;
@@ -282,7 +284,7 @@ pub fn create(nonblocking: bool) -> Result<i32> {
         slot.kernel.abandon();
         slot.state.store(FREE, SeqCst);
     }
-    made
+    made.map(sys::queue_descriptor)
 }
 
 fn open(slot: &'static Slot, nonblocking: bool) -> Result<i32> {
@@ -472,6 +474,16 @@ fn is_still_open(slot: &'static Slot) -> bool {
     open
 }
 
+/// The number of the queue in `slot` has been closed, as somebody in it has just seen: ends it.
+#[allow(dead_code)] // not every backend's
+pub fn was_closed(slot: u32) {
+    let Some(slot) = self::slot(slot) else { return };
+    if let Some(burial) = bury(slot, true) {
+        descriptors::disown(slot.kernel.descriptor());
+        burial.end();
+    }
+}
+
 /// A queue that was looked up, until the call returns: close() waits for it.
 pub struct Entered {
     pub slot: &'static Slot,
@@ -481,6 +493,7 @@ pub struct Entered {
 /// The queue of a descriptor. `EBADF`: it is none.
 #[inline]
 pub fn enter(fd: i32, cancellation: &sys::Cancellation) -> Result<Entered> {
+    let fd = sys::queue_number(fd);
     loop {
         let cell = descriptors::cell(fd).ok_or(Errno::EBADF);
         let word = cell.map_or(0, |cell| cell.queue.load(SeqCst));
@@ -547,7 +560,7 @@ fn recognise_duplicate(fd: i32) -> Result<()> {
 /// Calls `each` with every queue's number and the queue, or `None` where its lock is held.
 pub fn each_queue(mut each: impl FnMut(i32, Option<&mut Queue>)) {
     for slot in used_slots().filter(|slot| slot.state.load(SeqCst) == LIVE) {
-        let number = slot.kernel.descriptor();
+        let number = sys::queue_descriptor(slot.kernel.descriptor());
         match slot.contents.try_lock() {
             Some(mut contents) => each(number, Some(&mut slot.queue(&mut contents))),
             None => each(number, None),
@@ -593,6 +606,7 @@ pub fn signal_arrived(slot: u32, signo: i32) {
 }
 
 /// Which signals an enabled knote of the queue in `slot` is for, as bits: the set of its signalfd.
+#[allow(dead_code)] // not every backend's
 pub fn awaited_signals(slot: u32) -> Option<&'static AtomicU64> {
     self::slot(slot).map(|slot| &slot.awaited_signals)
 }

@@ -20,13 +20,13 @@ pub fn dump(fd: i32) {
         match queue {
             None => {
                 let _ = write!(line, "kqueue {number}: busy");
-                outlet::write(fd, line.finish().to_bytes());
+                outlet::write_to_program(fd, line.finish().to_bytes());
             }
             Some(queue) => {
                 let contents = &queue.contents;
                 let (ready, looked_at) = (contents.ready.len() + contents.departures.len(), contents.lookouts.len());
                 let _ = write!(line, "kqueue {number}: {ready} ready, {looked_at} looked at");
-                outlet::write(fd, line.finish().to_bytes());
+                outlet::write_to_program(fd, line.finish().to_bytes());
                 knotes(fd, queue);
             }
         }
@@ -49,7 +49,7 @@ fn knotes(fd: i32, queue: &mut Queue) {
         if knote.filter.is_descriptor() {
             put_poll(&mut line, knote.fd());
         }
-        outlet::write(fd, line.finish().to_bytes());
+        outlet::write_to_program(fd, line.finish().to_bytes());
     });
 }
 

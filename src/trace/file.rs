@@ -4,7 +4,7 @@
 //! child of a fork, which goes on in the same file; the lines say which process wrote them.
 
 use super::text::Text;
-use crate::platform::{births, descriptors, identity, outlet, sys};
+use crate::platform::{births, descriptors, outlet};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering::SeqCst};
 
@@ -24,13 +24,13 @@ pub fn set_path(path: &CStr) {
 }
 
 fn word(fd: i32) -> Option<u64> {
-    Some(u64::from(identity(fd)?) << 32 | fd as u64)
+    Some(u64::from(outlet::identity(fd)?) << 32 | fd as u64)
 }
 
 /// Where lines are written. `None`: the file cannot be opened, and nothing is.
 pub fn descriptor() -> Option<i32> {
     if PATH.is_empty() {
-        return Some(libc::STDERR_FILENO);
+        return Some(outlet::STANDARD_ERROR);
     }
     let known = FILE.load(SeqCst);
     if known == 0 {
@@ -58,7 +58,7 @@ fn open() -> Option<i32> {
             Some(fd)
         }
         other => {
-            sys::close_raw(fd);
+            outlet::close(fd);
             other.and_then(|known| known.err()).map(|known| known as i32)
         }
     }

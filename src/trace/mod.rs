@@ -171,7 +171,7 @@ impl Call {
     /// The call will wait for ever: if nothing is ready, that is said now.
     pub fn may_stay(&mut self) {
         keeping_errno(|_| {
-            if self.kq >= 0 && sys::poll(self.kq, libc::POLLIN) == 0 {
+            if self.kq >= 0 && sys::poll(self.kq, sys::POLLIN) == 0 {
                 let length = self.line.len();
                 let _ = self.line.write_str("<unfinished ...>");
                 emit(&mut self.line);

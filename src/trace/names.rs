@@ -160,7 +160,7 @@ pub struct OpenFlags(pub c_int);
 
 impl Display for OpenFlags {
     fn fmt(&self, out: &mut Formatter) -> Result {
-        use libc::{O_CLOEXEC, O_NONBLOCK};
+        use crate::platform::sys::{O_CLOEXEC, O_NONBLOCK};
         Bits(self.0 as u32, names![O_CLOEXEC O_NONBLOCK]).fmt(out)
     }
 }

@@ -11,6 +11,7 @@ use crate::platform::unix::file_state::{identity_of, state_of};
 use crate::platform::unix::kernel;
 use libc::{c_int, POLLIN, POLLOUT, POLLPRI};
 
+pub use crate::platform::events::Status;
 pub use crate::platform::unix::file_state::identity;
 
 const POLLRDHUP: i16 = libc::POLLRDHUP;
@@ -83,35 +84,6 @@ impl Kind {
     /// Always served in user space: no epoll item.
     pub fn is_unpollable(self) -> bool {
         matches!(self, Kind::File | Kind::Device | Kind::Directory)
-    }
-}
-
-/// What a filter has to know of a descriptor to say whether its knote is ready.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Status {
-    pub ready: bool,
-    /// Bytes to read, or room to write.
-    pub data: i64,
-    pub eof: bool,
-    /// The socket's error with an EOF, else 0.
-    pub error: u32,
-    /// The low-water mark of a knote has no say: an end, an error, a connection to accept.
-    pub unconditional: bool,
-    /// It never can be ready: the read end of a pipe, for writing.
-    pub never: bool,
-}
-
-impl Status {
-    const NOT_READY: Status =
-        Status { ready: false, data: 0, eof: false, error: 0, unconditional: false, never: false };
-    const NEVER: Status = Status { never: true, ..Status::NOT_READY };
-
-    fn ready(data: i64) -> Status {
-        Status { ready: true, data, ..Status::NOT_READY }
-    }
-
-    fn end(data: i64, error: u32) -> Status {
-        Status { ready: true, data, eof: true, error, unconditional: true, never: false }
     }
 }
 
@@ -310,6 +282,9 @@ pub fn exceptional(fd: i32, seen: Option<Mask>) -> Status {
         Status::NOT_READY
     }
 }
+
+/// Whether the system tells what `emptied` asks.
+pub const TELLS_EMPTY: bool = true;
 
 /// Has everything that was written been taken, by the peer's system or by the reader?
 pub fn emptied(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {

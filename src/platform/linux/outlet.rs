@@ -8,6 +8,11 @@ use libc::sigset_t;
 
 pub use sys::thread_id;
 
+pub use crate::platform::unix::file_state::identity;
+pub use sys::close_raw as close;
+
+pub const STANDARD_ERROR: c_int = libc::STDERR_FILENO;
+
 /// Copies the C string at an address that the program gave, and says how long it is. `None`: with its NUL it does
 /// not fit.
 pub fn copy_string(address: usize, bytes: &mut [u8]) -> Option<usize> {
@@ -40,6 +45,11 @@ pub fn open(path: &CStr) -> Result<c_int> {
         return Err(last_errno());
     }
     sys::move_up(fd, sys::least_helper())
+}
+
+/// The same for a descriptor that the program gave.
+pub fn write_to_program(fd: c_int, bytes: &[u8]) {
+    write(fd, bytes);
 }
 
 /// Writes once. Where that fails nothing happens: the signals that the system raises for it are not the program's.

@@ -179,6 +179,31 @@ impl Cancellation {
 
 pub const NANOSECONDS: u64 = 1_000_000_000;
 
+// What poll(2), the clocks and open(2) call things, for the floors above.
+pub use libc::{
+    CLOCK_MONOTONIC, CLOCK_REALTIME, O_CLOEXEC, O_NONBLOCK, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP,
+};
+
+/// Those of the system's own.
+pub const MORE_ERRNOS: &[(c_int, &str)] = &[
+    (libc::ESHUTDOWN, "ESHUTDOWN"),
+    (libc::EHOSTDOWN, "EHOSTDOWN"),
+    (libc::ESTALE, "ESTALE"),
+    (libc::EDQUOT, "EDQUOT"),
+];
+
+/// The numbers of kqueues are descriptors, which mean the same to the whole process.
+#[inline]
+pub fn queue_number(fd: c_int) -> c_int {
+    fd
+}
+
+/// The descriptor of a kqueue's number.
+#[inline]
+pub fn queue_descriptor(number: c_int) -> c_int {
+    number
+}
+
 pub fn timespec_of(nanoseconds: u64) -> timespec {
     timespec {
         tv_sec: (nanoseconds / NANOSECONDS) as libc::time_t,

@@ -68,6 +68,7 @@ mod watching;
 use super::sys;
 
 pub use action::Action;
+pub use libc::SIGCHLD;
 pub use mask::{bit, set_of, thread_blocks};
 pub use queues::{check, child, forget, hear, init, own, rest, unhear, watch};
 pub use records::recorded;

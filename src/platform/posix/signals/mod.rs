@@ -32,6 +32,7 @@ mod watching;
 use super::sys;
 
 pub use action::Action;
+pub use libc::SIGCHLD;
 pub use mask::{bit, set_of, thread_blocks};
 
 pub(super) use mask::pending;

@@ -1,8 +1,9 @@
-//! What a queue's side of the system is asked for and tells, in words that epoll and poll have in common.
+//! What a queue's side of the system is asked for and tells, in words that all systems have in common.
 
 use super::sys;
 use bitflags::bitflags;
-use libc::{POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP};
+use core::ffi::c_int;
+use sys::{POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP};
 
 bitflags! {
     /// What an item is armed for. `PRESENT` alone: it is there, and silent.
@@ -52,10 +53,10 @@ pub enum Clock {
 pub const CLOCKS: [Clock; 2] = [Clock::Monotonic, Clock::Wall];
 
 impl Clock {
-    pub fn id(self) -> libc::clockid_t {
+    pub fn id(self) -> c_int {
         match self {
-            Clock::Monotonic => libc::CLOCK_MONOTONIC,
-            Clock::Wall => libc::CLOCK_REALTIME,
+            Clock::Monotonic => sys::CLOCK_MONOTONIC,
+            Clock::Wall => sys::CLOCK_REALTIME,
         }
     }
 
@@ -116,5 +117,34 @@ impl Mask {
     #[inline]
     pub fn concerns_writing(self) -> bool {
         self.has(Mask::OUT | Mask::HUP | Mask::ERR)
+    }
+}
+
+/// What a filter has to know of a descriptor to say whether its knote is ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Status {
+    pub ready: bool,
+    /// Bytes to read, or room to write.
+    pub data: i64,
+    pub eof: bool,
+    /// The socket's error with an EOF, else 0.
+    pub error: u32,
+    /// The low-water mark of a knote has no say: an end, an error, a connection to accept.
+    pub unconditional: bool,
+    /// It never can be ready: the read end of a pipe, for writing.
+    pub never: bool,
+}
+
+impl Status {
+    pub const NOT_READY: Status =
+        Status { ready: false, data: 0, eof: false, error: 0, unconditional: false, never: false };
+    pub const NEVER: Status = Status { never: true, ..Status::NOT_READY };
+
+    pub fn ready(data: i64) -> Status {
+        Status { ready: true, data, ..Status::NOT_READY }
+    }
+
+    pub fn end(data: i64, error: u32) -> Status {
+        Status { ready: true, data, eof: true, error, unconditional: true, never: false }
     }
 }

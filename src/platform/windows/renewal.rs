@@ -1,0 +1,31 @@
+//! Renewal: the table of the items that a queue watches is made anew, without those that no knote stands behind.
+
+use super::poller::Poller;
+use crate::errno::Result;
+use crate::platform::events::{Arm, Place};
+
+pub struct Renewal<'a> {
+    poller: &'a Poller,
+    slot: u32,
+    place: Place,
+}
+
+impl Poller {
+    pub fn begin_renewal(&self, slot: u32, place: Place, _: bool) -> Result<Renewal<'_>> {
+        self.forget_place(place)?;
+        Ok(Renewal { poller: self, slot, place })
+    }
+}
+
+impl Renewal<'_> {
+    /// Puts a number into the table again. False: it is none any more.
+    pub fn move_item(&self, number: i32, epoch: u32, armed: Arm) -> bool {
+        self.poller.arm(self.slot, self.place, number, epoch, Arm::empty(), armed).is_ok()
+    }
+
+    pub fn move_process(&self, _: i32, _: u32) {}
+
+    pub fn end(self) -> bool {
+        true
+    }
+}
