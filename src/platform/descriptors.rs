@@ -207,6 +207,7 @@ impl Owner {
 /// No descriptor of the library's own that is to stay has a number below this one; but for want of others.
 static LEAST_HELPER: AtomicI32 = AtomicI32::new(i32::MAX);
 
+#[allow(dead_code)] // not every backend's
 pub fn helpers_from(least: i32) {
     LEAST_HELPER.fetch_min(least, SeqCst);
 }
