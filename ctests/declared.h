@@ -232,13 +232,13 @@ DECLARED("windows", "write_eof.pipe_last_reader_gone_is_eof", ROOM)
 DECLARED("windows", "write_eof.pipe_note_lowat_is_the_mark", ROOM)
 DECLARED("windows", "write_eof.pipe_space_is_reported", ROOM)
 
-#define CLOCK "an edge that was told is looked at by the clock, and told again where it cannot be known (2.9)"
-NOT_RUN("windows", "pair.room_does_not_repeat_read", CLOCK)
-NOT_RUN("windows", "pair.unix_socket_read_first", CLOCK)
-NOT_RUN("windows", "pair.unix_socket_write_first", CLOCK)
-NOT_RUN("windows", "threads.one_waiter_gets_a_pipe_edge", CLOCK)
-NOT_RUN("windows", "threads.one_waiter_gets_a_write_oneshot", CLOCK)
-NOT_RUN("windows", "threads.one_waiter_gets_one_of_two_edges", CLOCK)
+#define EDGE_CLOCK "an edge that was told is looked at by the clock, and told again where it cannot be known (2.9)"
+NOT_RUN("windows", "pair.room_does_not_repeat_read", EDGE_CLOCK)
+NOT_RUN("windows", "pair.unix_socket_read_first", EDGE_CLOCK)
+NOT_RUN("windows", "pair.unix_socket_write_first", EDGE_CLOCK)
+NOT_RUN("windows", "threads.one_waiter_gets_a_pipe_edge", EDGE_CLOCK)
+NOT_RUN("windows", "threads.one_waiter_gets_a_write_oneshot", EDGE_CLOCK)
+NOT_RUN("windows", "threads.one_waiter_gets_one_of_two_edges", EDGE_CLOCK)
 
 #define CLOSED_PIPE "a closed pipe is found at the next look at its number (10.1)"
 NOT_RUN("windows", "threads.no_event_after_close", CLOSED_PIPE)
