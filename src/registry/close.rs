@@ -25,13 +25,18 @@ pub fn begin(fd: i32) -> Watched {
     if crate::seeded::is("kept-after-close") && descriptors::owner(fd) == Owner::None {
         return Watched::NONE;
     }
+    // A vfork child shares our memory, but closes its own descriptors, not ours. Asked before the close is on record:
+    // a thread of the parent's that saw it there could take the file for closed.
+    let known = descriptors::is_known(fd);
+    if known && !fork::is_our_process() {
+        return Watched::NONE;
+    }
     let Some((closing, classes)) = Closing::begin(fd) else { return Watched::NONE };
     let owner = descriptors::owner(fd);
     if owner == Owner::None && classes.is_empty() {
         return Watched { closing: Some(closing), burial: None };
     }
-    // A vfork child shares our memory, but closes its own descriptors, not ours.
-    if !fork::is_our_process() {
+    if !known && !fork::is_our_process() {
         closing.failed();
         return Watched::NONE;
     }
