@@ -371,16 +371,21 @@ TEST_LIMIT(trigger_between_registration_and_wait, "9.4 1.2", 60)
     were_together(10);
 }
 
-enum { PRODUCERS = 3, TRIGGERS = 5000 };
+enum { PRODUCERS = 3, TRIGGERS = 50000 };
 
 struct producer {
     int kq;
     int ident;
+    atomic_int *present;
 };
 
 static void *produce(void *argument)
 {
     struct producer *producer = argument;
+    /* Else the first would be done before the second has begun. */
+    atomic_fetch_add(producer->present, 1);
+    while (atomic_load(producer->present) < PRODUCERS)
+        sched_yield();
     for (int i = 1; i <= TRIGGERS; i++)
         change(producer->kq, producer->ident, EVFILT_USER, 0, NOTE_TRIGGER, i, 0);
     return NULL;
@@ -393,8 +398,9 @@ TEST_LIMIT(last_trigger_is_heard, "9.4 9.3 9.2", 60)
     struct thread threads[PRODUCERS];
     int kq = queue(), missing = PRODUCERS;
     intptr_t last[PRODUCERS] = {0};
+    atomic_int present = 0;
     for (int i = 0; i < PRODUCERS; i++) {
-        producers[i] = (struct producer){kq, i};
+        producers[i] = (struct producer){kq, i, &present};
         change(kq, i, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 0);
     }
     for (int i = 0; i < PRODUCERS; i++)
