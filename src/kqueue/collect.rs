@@ -18,7 +18,7 @@ use super::{Queue, TICK};
 use crate::errno::{guarded, Errno, Result};
 use crate::filter::Report;
 use crate::filter::{self, proc, Filter, POLLED_LANES};
-use crate::platform::descriptors::{self, Generation};
+use crate::platform::descriptors;
 use crate::platform::signals::{self, Sleep};
 use crate::platform::sys::{self, Cancellation};
 use crate::platform::{self, Arm, Buffer, Clock, Event, Mask, Place, Source, PLACES};
@@ -468,10 +468,7 @@ impl Queue<'_> {
     /// What the kernel says of one item becomes events of its knotes. False: they have been reported already.
     #[inline]
     fn process(&mut self, place: Place, fd: i32, epoch: u32, mask: Mask, out: &mut impl Eventlist) -> bool {
-        let known = self.contents.nodes.get(fd).map_or(Generation::NONE, |node| node.generation);
-        if !descriptors::trusted(fd, known) {
-            self.refresh(fd);
-        }
+        self.refresh(fd);
         // An event from before the number became another's.
         let Some(node) = self.contents.nodes.get(fd).filter(|node| node.epoch == epoch) else {
             self.contents.staleness.met(place);

@@ -148,3 +148,44 @@ impl Status {
         Status { ready: true, data, eof: true, error, unconditional: true, never: false }
     }
 }
+
+/// How a process stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(dead_code)] // not every backend's
+pub enum Fate {
+    Alive,
+    /// It has exited; the status as of wait(2), where the system tells it.
+    Exited(Option<i32>),
+    /// It has exited, and the system will tell how when it is reaped.
+    Undisclosed,
+}
+
+/// What the system tells of processes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(dead_code)] // not every backend's
+pub enum News {
+    Fork {
+        parent: i32,
+        child: i32,
+    },
+    Exec {
+        pid: i32,
+    },
+    /// The first thread of a process, with its status as of wait(2).
+    Exit {
+        pid: i32,
+        status: i32,
+    },
+    /// Some were lost.
+    Lost,
+}
+
+/// Of which processes somebody wants to hear.
+#[allow(dead_code)] // not every backend's
+pub enum Hearing<'a> {
+    Nobody,
+    /// Forks and executions of these.
+    Of(&'a [i32]),
+    /// Everything: who will be a child is not known before.
+    Everybody,
+}

@@ -73,14 +73,16 @@
 //!
 //! ## What does not depend on the system
 //!
-//! It lies beside the folders: [`descriptors`] (who owns a number, and in which generation), [`events`] (the words above),
+//! It lies beside the folders: [`descriptors`] (who owns a number, and in which generation), [`events`] and `file_state` (the words above), `program` (its strings),
 //! [`front`] (are we told of closes?), [`lock`], [`table`]; and in `unix` what the systems of that family share, `unix/kernel` what kernels there
 //! tell beyond POSIX.
 
 pub mod descriptors;
 pub mod events;
+mod file_state;
 pub mod front;
 pub mod lock;
+mod program;
 pub mod table;
 
 #[cfg(unix)]

@@ -12,33 +12,7 @@ use crate::platform::{descriptors, front};
 use core::sync::atomic::Ordering::*;
 use libc::{c_int, sock_filter};
 
-/// What the kernel tells.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum News {
-    Fork {
-        parent: i32,
-        child: i32,
-    },
-    Exec {
-        pid: i32,
-    },
-    /// The first thread of a process, with its status as of wait(2).
-    Exit {
-        pid: i32,
-        status: i32,
-    },
-    /// Some were lost.
-    Lost,
-}
-
-/// Of which processes somebody wants to hear.
-pub enum Hearing<'a> {
-    Nobody,
-    /// Forks and executions of these.
-    Of(&'a [i32]),
-    /// Everything: who will be a child is not known before.
-    Everybody,
-}
+pub use crate::platform::events::{Hearing, News};
 
 /// How many processes a filter names; with more it lets all through.
 pub const MOST_NAMED: usize = 32;

@@ -1,8 +1,7 @@
 //! The system calls about processes.
 
-use super::sys::{check, is_anonymous};
+use super::sys::{check, exit_status, is_anonymous};
 use crate::errno::Result;
-use core::mem::MaybeUninit;
 use libc::c_int;
 
 pub fn pidfd_open(pid: c_int) -> Result<c_int> {
@@ -26,29 +25,11 @@ pub fn signal_by_pidfd(pidfd: c_int) -> Result<()> {
 /// The status of a child that has exited, as wait(2) gives it; it stays to be waited for. `Ok(None)`: not exited
 /// yet. `ECHILD`: not a child of ours, or reaped.
 pub fn exit_status_of_child(pid: c_int) -> Result<Option<c_int>> {
-    exit_status(libc::P_PID, pid)
+    exit_status(libc::P_PID, pid, libc::__WALL)
 }
 
 pub fn exit_status_of_pidfd(pidfd: c_int) -> Result<Option<c_int>> {
-    exit_status(libc::P_PIDFD, pidfd)
-}
-
-fn exit_status(kind: libc::idtype_t, id: c_int) -> Result<Option<c_int>> {
-    // waitid(2) fills a siginfo only where there is a child to tell of.
-    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
-    // SAFETY: a siginfo_t of zeroes is valid; of a child that has exited the kernel fills pid and status.
-    let (pid, code, status) = unsafe {
-        check(libc::waitid(kind, id as libc::id_t, info.as_mut_ptr(), options))?;
-        let info = info.assume_init();
-        (info.si_pid(), info.si_code, info.si_status())
-    };
-    const CORE: c_int = 0x80;
-    Ok((pid != 0).then_some(match code {
-        libc::CLD_EXITED => (status & 0xff) << 8,
-        libc::CLD_DUMPED => status | CORE,
-        _ => status,
-    }))
+    exit_status(libc::P_PIDFD, pidfd, libc::__WALL)
 }
 
 /// What a pidfd tells of its process.

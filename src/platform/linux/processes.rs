@@ -19,15 +19,7 @@ use crate::platform::front;
 use core::sync::atomic::{AtomicU8, Ordering::*};
 use libc::{EPOLLET, EPOLLIN, EPOLL_CTL_ADD, EPOLL_CTL_DEL};
 
-/// How a process stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fate {
-    Alive,
-    /// It has exited; the status as of wait(2), where the system tells it.
-    Exited(Option<i32>),
-    /// It has exited, and the system will tell how when it is reaped.
-    Undisclosed,
-}
+pub use crate::platform::events::Fate;
 
 const ITEM: u32 = (EPOLLIN | EPOLLET) as u32;
 

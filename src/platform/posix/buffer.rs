@@ -1,12 +1,13 @@
 //! What a wait has found.
 
-use crate::platform::unix::events::Source;
+use crate::platform::events::Source;
 use core::mem::MaybeUninit;
 
 #[derive(Clone, Copy)]
 pub struct Event(Source);
 
 impl Event {
+    #[allow(dead_code)] // not Windows'
     pub const SIGNALS: Event = Event(Source::Signals);
 
     #[inline]

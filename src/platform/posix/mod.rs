@@ -26,4 +26,5 @@ pub mod start;
 pub mod sys;
 mod table;
 mod timers;
+mod unwatched;
 pub mod watchman;

@@ -298,6 +298,11 @@ impl Poller {
         false
     }
 
+    pub(super) fn forget_place(&self, place: Place) -> Result<()> {
+        self.table()?.forget_place(place);
+        Ok(())
+    }
+
     #[inline]
     pub fn has_sides(&self) -> bool {
         false

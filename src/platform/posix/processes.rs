@@ -5,21 +5,10 @@
 
 use super::poller::Poller;
 use super::signals;
-use super::sys::{self, check};
+use super::sys;
 use crate::errno::{Errno, Result};
-use core::mem::MaybeUninit;
-use libc::c_int;
 
-/// How a process stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fate {
-    Alive,
-    /// It has exited; the status as of wait(2), where the system tells it.
-    Exited(Option<i32>),
-    /// It has exited, and the system will tell how when it is reaped.
-    #[allow(dead_code)]
-    Undisclosed,
-}
+pub use crate::platform::events::Fate;
 
 /// Can there be such a process at all?
 pub fn exists(pid: i32) -> bool {
@@ -36,7 +25,7 @@ pub fn children_of(_: i32, _: &mut impl FnMut(i32)) {}
 
 /// Does it take the clock to learn of its end? Of children SIGCHLD tells, where the program lets it in.
 pub fn needs_clock(pid: i32) -> bool {
-    exit_status_of_child(pid).is_err() || is_deaf()
+    sys::exit_status(libc::P_PID, pid, 0).is_err() || is_deaf()
 }
 
 /// Does the calling thread block the signal that tells of children? It may be the only one there is.
@@ -57,32 +46,12 @@ pub fn fate(_: i32, pid: i32) -> Fate {
 
 /// How the process with that number stands.
 pub fn fate_by_number(pid: i32, _: Option<u64>) -> Fate {
-    match exit_status_of_child(pid) {
+    match sys::exit_status(libc::P_PID, pid, 0) {
         Ok(Some(status)) => Fate::Exited(Some(status)),
         Ok(None) => Fate::Alive,
         Err(_) if exists(pid) => Fate::Alive,
         Err(_) => Fate::Exited(None),
     }
-}
-
-/// The status of a child that has exited, as wait(2) gives it; it stays to be waited for. `Ok(None)`: not exited
-/// yet. `ECHILD`: not a child of ours, or reaped.
-fn exit_status_of_child(pid: c_int) -> Result<Option<c_int>> {
-    // waitid(2) fills a siginfo only where there is a child to tell of.
-    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: a siginfo_t of zeroes is valid; of a child that has exited the system fills pid and status.
-    let (pid, code, status) = unsafe {
-        check(libc::waitid(libc::P_PID, pid as libc::id_t, info.as_mut_ptr(), options))?;
-        let info = info.assume_init();
-        (info.si_pid(), info.si_code, info.si_status())
-    };
-    const CORE: c_int = 0x80;
-    Ok((pid != 0).then_some(match code {
-        libc::CLD_EXITED => (status & 0xff) << 8,
-        libc::CLD_DUMPED => status | CORE,
-        _ => status,
-    }))
 }
 
 impl Poller {

@@ -1,7 +1,8 @@
-//! Renewal: the table of the descriptors that are polled is made anew, without those that no knote stands behind.
+//! Renewal: the table of the items that a queue watches is made anew, without those that no knote stands behind.
 
-use super::poller::{Arm, Place, Poller};
+use super::poller::Poller;
 use crate::errno::Result;
+use crate::platform::events::{Arm, Place};
 
 pub struct Renewal<'a> {
     poller: &'a Poller,
@@ -11,7 +12,7 @@ pub struct Renewal<'a> {
 
 impl Poller {
     pub fn begin_renewal(&self, slot: u32, place: Place, _: bool) -> Result<Renewal<'_>> {
-        self.table()?.forget_place(place);
+        self.forget_place(place)?;
         Ok(Renewal { poller: self, slot, place })
     }
 }

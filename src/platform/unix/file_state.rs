@@ -2,38 +2,10 @@
 
 use super::sys;
 use crate::errno::Result;
+use crate::platform::file_state::mixed;
 use libc::c_int;
 
-/// What fstat tells of a file, times in nanoseconds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FileState {
-    pub device: u64,
-    pub inode: u64,
-    pub size: i64,
-    pub links: u64,
-    pub mode: u32,
-    pub owner: u32,
-    pub group: u32,
-    pub modified: i64,
-    pub changed: i64,
-    pub identity: u32,
-    /// A change right after it was looked at could have got the stamp that the last one has.
-    pub recent: bool,
-}
-
-/// What a file is called, and in which directory, hashed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FileName {
-    pub base: u32,
-    /// 0: not known. Not its path: that changes when a directory above is renamed.
-    pub directory: u32,
-}
-
-impl FileName {
-    pub fn is_other(&self, before: &FileName) -> bool {
-        self.base != before.base || (self.directory != before.directory && self.directory != 0 && before.directory != 0)
-    }
-}
+pub use crate::platform::file_state::{FileName, FileState};
 
 /// How long the clock that stamps files stands still, at most, in nanoseconds.
 const GRANULE: i64 = 10_000_000;
@@ -42,10 +14,6 @@ impl FileState {
     #[allow(clippy::unnecessary_cast)]
     pub fn is_directory(&self) -> bool {
         self.mode & libc::S_IFMT as u32 == libc::S_IFDIR as u32
-    }
-
-    pub fn is_same_file(&self, other: &FileState) -> bool {
-        self.device == other.device && self.inode == other.inode
     }
 }
 
@@ -76,8 +44,7 @@ pub fn state_of(stat: &libc::stat) -> FileState {
 /// Device and inode, mixed; never 0.
 #[allow(clippy::unnecessary_cast)]
 pub fn identity_of(stat: &libc::stat) -> u32 {
-    let mixed = (stat.st_ino as u64 ^ (stat.st_dev as u64).rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    (mixed as u32).max(1)
+    mixed(stat.st_ino as u64 ^ (stat.st_dev as u64).rotate_left(32))
 }
 
 /// Which file or device the number is open on; `None`: on nothing.

@@ -306,6 +306,26 @@ pub fn status_flags(fd: c_int) -> Result<c_int> {
     check(unsafe { libc::fcntl(fd, libc::F_GETFL) })
 }
 
+/// The status of a child that has exited, as wait(2) gives it; it stays to be waited for. `Ok(None)`: not exited yet.
+/// `ECHILD`: not a child of ours, or reaped. `options` are waitid's, beside those that say so.
+pub fn exit_status(kind: libc::idtype_t, id: c_int, options: c_int) -> Result<Option<c_int>> {
+    // waitid(2) fills a siginfo only where there is a child to tell of.
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = options | libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: a siginfo_t of zeroes is valid; of a child that has exited the system fills pid and status.
+    let (pid, code, status) = unsafe {
+        check(libc::waitid(kind, id as libc::id_t, info.as_mut_ptr(), options))?;
+        let info = info.assume_init();
+        (info.si_pid(), info.si_code, info.si_status())
+    };
+    const CORE: c_int = 0x80;
+    Ok((pid != 0).then_some(match code {
+        libc::CLD_EXITED => (status & 0xff) << 8,
+        libc::CLD_DUMPED => status | CORE,
+        _ => status,
+    }))
+}
+
 /// What poll(2) says of `fd` now, for the asked events and those that always come.
 pub fn poll(fd: c_int, events: i16) -> u32 {
     poll_or_errno(fd, events).unwrap_or(0)

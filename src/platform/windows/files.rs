@@ -1,85 +1,18 @@
 //! Files, as the system tells of an open handle: no watch on one is set, so the clock looks (`State::TICK`).
 
 use super::api::*;
-use super::poller::Poller;
 use super::sys;
 use super::target::{self, Target};
 use crate::errno::{Errno, Result};
-use bitflags::bitflags;
+use crate::platform::file_state::mixed;
 use core::ffi::c_int;
 
-bitflags! {
-    /// What a watch on a file would tell of.
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    pub struct Watched: u32 {
-        const MODIFIED = 1;
-        const ATTRIBUTES = 2;
-        const RENAMED = 4;
-        const OPENED = 8;
-        const CLOSED = 0x10;
-        const CLOSED_WRITTEN = 0x20;
-        const ACCESSED = 0x40;
-        const ENTRY_MADE = 0x80;
-        const ENTRY_REMOVED = 0x100;
-        const ENTRY_LEFT = 0x200;
-        const ENTRY_CAME = 0x400;
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Whose {
-    Own,
-    Parent,
-}
-
-/// What a watch would tell; none ever comes.
-#[derive(Clone, Copy, Debug)]
-#[allow(dead_code)]
-pub enum FileEvent {
-    Happened { watch: i32, what: Watched, named: bool, directory: bool, cookie: u32 },
-    Gone { watch: i32 },
-    Lost,
-}
-
-/// How a file stands; times in nanoseconds since 1970.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FileState {
-    pub device: u64,
-    pub inode: u64,
-    pub size: i64,
-    pub links: u64,
-    /// The attributes.
-    pub mode: u32,
-    /// Who owns it is not looked at.
-    pub owner: u32,
-    pub group: u32,
-    pub modified: i64,
-    pub changed: i64,
-    pub identity: u32,
-    /// A change right after it was looked at could have got the stamp that the last one has.
-    pub recent: bool,
-}
+pub use super::unwatched::{directory_state, FileEvent, Watched, Whose};
+pub use crate::platform::file_state::{FileName, FileState};
 
 impl FileState {
     pub fn is_directory(&self) -> bool {
         self.mode & FILE_ATTRIBUTE_DIRECTORY != 0
-    }
-
-    pub fn is_same_file(&self, other: &FileState) -> bool {
-        self.device == other.device && self.inode == other.inode
-    }
-}
-
-/// What a file is called, and in which directory, hashed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FileName {
-    base: u32,
-    directory: u32,
-}
-
-impl FileName {
-    pub fn is_other(&self, before: &FileName) -> bool {
-        self != before
     }
 }
 
@@ -140,11 +73,6 @@ fn state_of(handle: Handle) -> Option<FileState> {
     })
 }
 
-/// Never 0.
-fn mixed(number: u64) -> u32 {
-    ((number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32).max(1)
-}
-
 /// Which file or device the number is open on, or which handle it is; `None`: nothing.
 pub fn identity(number: i32) -> Option<u32> {
     match target::resolve(number)? {
@@ -156,10 +84,6 @@ pub fn identity(number: i32) -> Option<u32> {
         | Target::Device(handle) => Some(mixed(handle as u64)),
         Target::Queue(slot) => Some(mixed(u64::from(slot) << 32 | 1)),
     }
-}
-
-pub fn directory_state(_: c_int, state: FileState) -> FileState {
-    state
 }
 
 /// The file under the number; it is never told that its own writes are unseen. `EBADF`; `EINVAL` what is no file.
@@ -184,23 +108,6 @@ pub fn file_name(number: c_int) -> Option<FileName> {
         mixed(part.iter().fold(0, |hash: u64, &unit| hash.wrapping_mul(31).wrapping_add(u64::from(unit))))
     };
     Some(FileName { base: hash(base), directory: hash(directory) })
-}
-
-impl Poller {
-    /// `ENOTSUP`.
-    pub fn watch_file(&self, _: u32, _: c_int, _: Whose, _: Watched, _: bool) -> Result<i32> {
-        Err(Errno::ENOTSUP)
-    }
-
-    pub fn unwatch_file(&self, _: i32) {}
-
-    pub fn has_lost_files(&self) -> bool {
-        false
-    }
-
-    pub fn file_events(&self, _: impl FnMut(FileEvent)) -> bool {
-        false
-    }
 }
 
 /// A name that did not change does not tell that there was no rename; its time of change does.

@@ -5,10 +5,15 @@
 //! - `crt`: whose descriptors and errno they are; `target`: what an ident is;
 //! - `inspect`, `files`, `processes`, `signals`: the facts under the filters;
 //! - `api`: the system's functions; `sys`: time, sleep, errno.
+//!
+//! What nobody tells of here either is shared with the POSIX folder.
 
 mod afd;
 mod api;
 pub mod births;
+#[path = "../posix/buffer.rs"]
+mod buffer;
+#[path = "../posix/connector.rs"]
 pub mod connector;
 mod crt;
 pub mod files;
@@ -16,6 +21,7 @@ pub mod inspect;
 pub mod outlet;
 pub mod poller;
 pub mod processes;
+#[path = "../posix/renewal.rs"]
 pub mod renewal;
 mod requests;
 pub mod signals;
@@ -23,3 +29,5 @@ pub mod start;
 pub mod sys;
 mod table;
 mod target;
+#[path = "../posix/unwatched.rs"]
+mod unwatched;

@@ -16,9 +16,9 @@ use super::target::{self, Target};
 use crate::errno::{Errno, Result};
 use crate::platform::lock::{self, Guard, Mutex};
 use core::cell::UnsafeCell;
-use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 
+pub use super::buffer::{Buffer, Event};
 pub use crate::platform::events::{Arm, Clock, Mask, Place, Source, CLOCKS, PLACES};
 
 /// What a packet is: the completion key.
@@ -34,42 +34,6 @@ const KEY_DEAD: usize = 6;
 const BATCH: usize = 64;
 /// A timer of the wall clock may be due early, when that is set.
 const STEP: u64 = 500_000_000;
-
-#[derive(Clone, Copy)]
-pub struct Event(Source);
-
-impl Event {
-    #[inline]
-    pub fn source(&self) -> Source {
-        self.0
-    }
-}
-
-/// Room for events; lives on the caller's stack, uninitialised.
-pub struct Buffer<const N: usize>([MaybeUninit<Event>; N], usize);
-
-impl<const N: usize> Buffer<N> {
-    #[inline]
-    pub fn new() -> Self {
-        Buffer([const { MaybeUninit::uninit() }; N], 0)
-    }
-
-    fn clear(&mut self) {
-        self.1 = 0;
-    }
-
-    fn push(&mut self, source: Source) {
-        if let Some(place) = self.0.get_mut(self.1) {
-            place.write(Event(source));
-            self.1 += 1;
-        }
-    }
-
-    fn all(&self) -> &[Event] {
-        // SAFETY: `push` wrote the first `self.1` places, of N at most.
-        unsafe { core::slice::from_raw_parts(self.0.as_ptr().cast(), self.1) }
-    }
-}
 
 /// The read that is pending on the pipe: the kernel writes here.
 struct PendingRead(UnsafeCell<(Overlapped, [u8; 8])>);
@@ -331,7 +295,7 @@ impl Poller {
         table.look(afd);
         // Under the lock: what another thread takes out and has not told yet would be missed (1.12).
         loop {
-            let most = (N - buffer.1).min(BATCH);
+            let most = (N - buffer.len()).min(BATCH);
             let count = self.dequeue(&mut packets[..most], 0);
             self.take_in(&mut table, &packets[..count], buffer, false);
             if count < BATCH || table.ready.len() >= room {
@@ -342,7 +306,7 @@ impl Poller {
         let tick = table.patience();
         drop(table);
         let patience = self.patience(timeout, tick);
-        if buffer.1 == 0 && patience > 0 {
+        if buffer.len() == 0 && patience > 0 {
             self.asleep.fetch_add(1, SeqCst);
             let count = self.dequeue(&mut packets[..room.min(BATCH)], patience);
             self.asleep.fetch_sub(1, SeqCst);
@@ -361,8 +325,8 @@ impl Poller {
     /// What the table has to tell becomes events. What is not about a number of the program's does not take the room of
     /// one.
     fn hand_out<const N: usize>(&self, table: &mut Table, buffer: &mut Buffer<N>, room: usize) {
-        let room = (room + buffer.1).min(N);
-        while buffer.1 < room {
+        let room = (room + buffer.len()).min(N);
+        while buffer.len() < room {
             let Some(News { number, place, epoch, mask, .. }) = table.take_news(self.afd.load(SeqCst)) else { return };
             buffer.push(Source::Descriptor { place, fd: number, epoch, mask });
         }
@@ -578,6 +542,7 @@ impl Poller {
         self.let_everything_go();
     }
 
+    /// There is no fork, and what a queue works with are handles, which the program puts no file over.
     pub fn close_all(&self, _: u32, _: bool) {}
 
     pub fn let_go(&self, _: i32) {}

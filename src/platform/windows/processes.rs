@@ -7,16 +7,7 @@ use crate::errno::{Errno, Result};
 use crate::registry;
 use core::ffi::c_void;
 
-/// How a process stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fate {
-    Alive,
-    /// It has exited; the status as of wait(2), where the system tells it.
-    Exited(Option<i32>),
-    /// It has exited, and the system will tell how when it is reaped.
-    #[allow(dead_code)]
-    Undisclosed,
-}
+pub use crate::platform::events::Fate;
 
 /// The thread pool hears of every end.
 pub fn is_deaf() -> bool {

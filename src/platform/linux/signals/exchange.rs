@@ -84,19 +84,3 @@ pub(super) fn exchange_raw(signo: c_int, new: Option<&Action>) -> Result<Action>
         restorer: 0,
     })
 }
-
-/// Replaces the installed action by what `form` makes of it, until what was replaced is what `form` was given:
-/// another thread's sigaction() may come in between, and its word is the later one. `form` gives `None` for
-/// what is to stay.
-pub(super) fn replace(signo: c_int, form: impl Fn(&Action) -> Result<Option<Action>>) -> Result<()> {
-    let mut current = exchange(signo, None)?;
-    let Some(mut new) = form(&current)? else { return Ok(()) };
-    loop {
-        let replaced = exchange(signo, Some(&new))?;
-        if replaced.same(&current) {
-            return Ok(());
-        }
-        current = new;
-        new = form(&replaced)?.unwrap_or(replaced);
-    }
-}

@@ -1,5 +1,7 @@
 //! Signals are 1 to 64; a set of them is a word with bit `signo - 1` for each.
 
+use super::sys;
+use crate::errno::Errno;
 use core::mem::MaybeUninit;
 use libc::{c_int, sigset_t};
 
@@ -82,4 +84,17 @@ pub(super) fn block(signals: u64) -> u64 {
 pub(super) fn unblock(signals: u64) {
     // SAFETY: a local set.
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &set_of(signals), core::ptr::null_mut()) };
+}
+
+/// Takes what is pending of `signals`, which the thread blocks.
+pub(super) fn fetch_all(signals: u64, mut take: impl FnMut(c_int)) {
+    let (set, now) = (set_of(signals), libc::timespec { tv_sec: 0, tv_nsec: 0 });
+    loop {
+        // SAFETY: set and time are locals; the siginfo is not wanted.
+        match unsafe { libc::sigtimedwait(&set, core::ptr::null_mut(), &now) } {
+            -1 if sys::last_errno() == Errno::EINTR => {}
+            -1 => return,
+            signo => take(signo),
+        }
+    }
 }

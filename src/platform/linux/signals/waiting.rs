@@ -18,7 +18,7 @@
 //! to watch it during the sleep.
 
 use super::arrivals::Arrivals;
-use super::mask::{bit, block, set_of, thread_blocks, unblock};
+use super::mask::{bit, block, fetch_all, set_of, thread_blocks, unblock};
 use super::records::record;
 use super::{sys, watching};
 use crate::errno::{Errno, Result};
@@ -66,19 +66,6 @@ fn read_all(signalfd: c_int, mut take: impl FnMut(c_int)) {
         }
         if whole < buffer.len() {
             return;
-        }
-    }
-}
-
-/// What is pending of `signals`, which the thread blocks.
-fn fetch_all(signals: u64, mut take: impl FnMut(c_int)) {
-    let (set, now) = (set_of(signals), libc::timespec { tv_sec: 0, tv_nsec: 0 });
-    loop {
-        // SAFETY: set and time are locals; the siginfo is not wanted.
-        match unsafe { libc::sigtimedwait(&set, core::ptr::null_mut(), &now) } {
-            -1 if sys::last_errno() == Errno::EINTR => {}
-            -1 => return,
-            signo => take(signo),
         }
     }
 }

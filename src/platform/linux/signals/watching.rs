@@ -1,8 +1,8 @@
 //! Makes what is installed follow what is wanted.
 
-use super::action::{is_function, stops};
+use super::action::{is_function, stops, Action};
 use super::disposition::{disposition_of, program_form, watched_form};
-use super::exchange::{exchange, exchange_raw, replace};
+use super::exchange::{exchange, exchange_raw};
 use super::mask::{bit, bits, is_pending, set_of};
 use super::{sys, wants};
 use crate::errno::{Errno, Result};
@@ -68,6 +68,22 @@ fn changing<T>(change: impl FnOnce() -> T) -> T {
     // SAFETY: pthread_sigmask filled the set with the thread's own mask.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, program.as_ptr(), core::ptr::null_mut()) };
     result
+}
+
+/// Replaces the installed action by what `form` makes of it, until what was replaced is what `form` was given:
+/// another thread's sigaction() may come in between, and its word is the later one. `form` gives `None` for
+/// what is to stay.
+fn replace(signo: c_int, form: impl Fn(&Action) -> Result<Option<Action>>) -> Result<()> {
+    let mut current = exchange(signo, None)?;
+    let Some(mut new) = form(&current)? else { return Ok(()) };
+    loop {
+        let replaced = exchange(signo, Some(&new))?;
+        if replaced.same(&current) {
+            return Ok(());
+        }
+        current = new;
+        new = form(&replaced)?.unwrap_or(replaced);
+    }
 }
 
 /// Makes the installed disposition what the wants say. Under `CHANGES`.

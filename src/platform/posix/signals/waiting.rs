@@ -10,14 +10,13 @@
 //! thread is awake in between, what the program handles is blocked (`kept`), and ends the next sleep.
 
 use super::arrivals::Arrivals;
-use super::mask::{bit, block, pending, set_of, thread_blocks, unblock};
+use super::mask::{bit, block, fetch_all, pending, set_of, thread_blocks, unblock};
 use super::records::record;
 use super::{sys, watching};
 use crate::errno::{Errno, Result};
 use crate::platform::{front, Buffer, Event, Poller};
 use crate::registry;
 use core::sync::atomic::Ordering::SeqCst;
-use libc::c_int;
 
 fn awaited(slot: u32) -> u64 {
     registry::awaited_signals(slot).map_or(0, |awaited| awaited.load(SeqCst))
@@ -32,19 +31,6 @@ pub fn take_blocked(slot: u32, _: &Poller, sleep: &Sleep) -> u64 {
         record(signo, Some(slot));
     });
     taken
-}
-
-/// What is pending of `signals`, which the thread blocks.
-fn fetch_all(signals: u64, mut take: impl FnMut(c_int)) {
-    let (set, now) = (set_of(signals), libc::timespec { tv_sec: 0, tv_nsec: 0 });
-    loop {
-        // SAFETY: set and time are locals; the siginfo is not wanted.
-        match unsafe { libc::sigtimedwait(&set, core::ptr::null_mut(), &now) } {
-            -1 if sys::last_errno() == Errno::EINTR => {}
-            -1 => return,
-            signo => take(signo),
-        }
-    }
 }
 
 /// What one kevent() has done to the mask of its thread, until it is dropped.
