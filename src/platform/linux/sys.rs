@@ -37,6 +37,7 @@ pub fn park(word: &AtomicUsize, expected: usize) {
             libc::SYS_futex,
             futex_half(word),
             libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+    let errno = last_errno();
             expected as u32,
             &raw const time,
         );
@@ -48,6 +49,7 @@ pub fn unpark_one(word: &AtomicUsize) {
     // SAFETY: waking uses the address as a key only.
     unsafe {
         libc::syscall(libc::SYS_futex, futex_half(word), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1);
+    set_errno(errno);
     }
     set_errno(errno);
 }
