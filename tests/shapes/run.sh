@@ -87,6 +87,11 @@ build archive $HERE/linked.c "$STAGE/lib/libkqueue.a" -ldl && run archive 1 "$BU
 build static $HERE/linked.c "$STAGE/lib/libkqueue.a" -static && run static 1 "$BUILD/static"
 shown
 
+# Beside a libc of its own it comes before that one's close(), but nobody calls either.
+judge plugin.in_a_namespace_of_its_own env NAMESPACE= LIBKQUEUE="$LIBRARY" FRONT=0 "$BUILD/plugin" it_comes_back
+$CC -std=c11 -O1 -Wall -Wextra -Werror -o "$BUILD/door" $HERE/door.c &&
+    judge preload.a_close_of_the_programs_own env LD_PRELOAD="$LIBRARY" "$BUILD/door"
+
 # The archive is made of parts that want glibc (BUGS.md); what is missing is told by the linker.
 if have musl-gcc; then
     if (CC=musl-gcc; build musl $HERE/linked.c "$STAGE/lib/libkqueue.a" -static) 2> "$BUILD/musl.err"; then

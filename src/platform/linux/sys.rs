@@ -15,6 +15,13 @@ pub use unix::sys::*;
 
 extern "C" {
     pub(super) fn secure_getenv(name: *const c_char) -> *const c_char;
+    fn kq_is_in_programs_namespace() -> c_int;
+}
+
+/// Are the library and the program in one namespace of the loader's, with one libc?
+pub(super) fn is_in_programs_namespace() -> bool {
+    // SAFETY: no preconditions.
+    unsafe { kq_is_in_programs_namespace() != 0 }
 }
 
 fn futex_half(word: &AtomicUsize) -> *mut u32 {
