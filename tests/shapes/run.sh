@@ -18,7 +18,7 @@ BUILD=${BUILD:-build/shapes}
 CC=${CC:-cc}
 HERE=tests/shapes
 LIBRARY=$STAGE/lib/libkqueue.so.0
-CASES="$HERE/main.c $HERE/numbers.c $HERE/helpers.c $HERE/taken.c $HERE/life.c $HERE/payload.c $HERE/stress.c"
+CASES="$HERE/main.c $HERE/numbers.c $HERE/helpers.c $HERE/taken.c $HERE/forks.c $HERE/life.c $HERE/payload.c $HERE/stress.c"
 CFLAGS="-std=c11 -O1 -g -Wall -Wextra -Werror -pthread -I$STAGE/include/kqueue"
 rm -rf "$BUILD"
 mkdir -p "$BUILD"
