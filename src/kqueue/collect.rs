@@ -56,10 +56,12 @@ pub fn collect(
     cancelable: bool,
     sleep: &mut Sleep,
 ) -> Result<()> {
-    match out.room() {
-        0..=SMALL_BATCH => collect_by::<SMALL_BATCH>(slot, out, wait, cancellation, cancelable, sleep),
-        0..=MIDDLE_BATCH => collect_by::<MIDDLE_BATCH>(slot, out, wait, cancellation, cancelable, sleep),
-        _ => collect_by::<BATCH>(slot, out, wait, cancellation, cancelable, sleep),
+    if out.room() <= SMALL_BATCH {
+        collect_by::<SMALL_BATCH>(slot, out, wait, cancellation, cancelable, sleep)
+    } else if out.room() <= MIDDLE_BATCH {
+        collect_by::<MIDDLE_BATCH>(slot, out, wait, cancellation, cancelable, sleep)
+    } else {
+        collect_by::<BATCH>(slot, out, wait, cancellation, cancelable, sleep)
     }
 }
 

@@ -62,7 +62,15 @@ int kq_epoll_wait(int epfd, struct epoll_event *events, int room, const struct t
 	return epoll_wait(epfd, events, room, milliseconds(timeout));
 }
 
-/* Not in one that dlmopen() made, with a libc of its own: there we may come before that one, but not before the program's. */
+#ifdef __GLIBC__
+/* A fully static program has but one namespace. */
+#pragma weak dladdr1
+#endif
+
+/*
+ * Not in one that dlmopen() made, with a libc of its own: there we may come before that one, but not before the
+ * program's.
+ */
 int kq_is_in_programs_namespace(void)
 {
 #ifdef __GLIBC__
@@ -71,7 +79,8 @@ int kq_is_in_programs_namespace(void)
 	Dl_info info;
 	Lmid_t namespace;
 
-	if (dladdr1(&here, &info, (void **)&map, RTLD_DL_LINKMAP) != 0 && dlinfo(map, RTLD_DI_LMID, &namespace) == 0)
+	if (dladdr1 != NULL && dladdr1(&here, &info, (void **)&map, RTLD_DL_LINKMAP) != 0 &&
+	    dlinfo(map, RTLD_DI_LMID, &namespace) == 0)
 		return namespace == LM_ID_BASE;
 #endif
 	return 1;
