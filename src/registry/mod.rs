@@ -507,9 +507,10 @@ pub fn enter(fd: i32, cancellation: &sys::Cancellation) -> Result<Entered> {
             }
         };
         let slot = slot(index).ok_or(Errno::EBADF)?;
-        let same = || sys::is_same_file(fd, slot.kernel.descriptor()) != Some(false);
+        let same =
+            || slot.birth.load(SeqCst) == birth && sys::is_same_file(fd, slot.kernel.descriptor()) != Some(false);
         if !front::is_in_front() && matches!(Owner::of(word), Owner::Duplicate { .. }) && !same() {
-            // It was closed without our notice.
+            // It was closed without our notice, or the queue was, and may be a duplicate of the next one.
             descriptors::disown(fd);
             continue;
         }

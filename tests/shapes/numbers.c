@@ -399,6 +399,24 @@ CASE(number_of_a_closed_kqueue_is_anothers_duplicate)
     CHECK_EQ(NEXT_OF(other, fds[0], 5), 1);
 }
 
+/* The number of a duplicate is a duplicate of a later kqueue, which has the place of the first. */
+CASE(number_of_a_duplicate_comes_back)
+{
+    int number = -1;
+    for (int i = 0; i < 6; i++) {
+        int kq = OK(guest_kqueue());
+        if (i % 2 == 0) {
+            int other = OK(dup(kq));
+            CHECK(i == 0 || other == number);
+            number = other;
+            ADD(number, 1, EVFILT_USER, EV_ADD | EV_ONESHOT, NOTE_TRIGGER, 0, i);
+            NEXT_OF(kq, 1, i);
+            OK(close(number));
+        }
+        OK(close(kq));
+    }
+}
+
 /* Kqueues that come and go leave nothing, also where their close is not noticed. */
 CASE(closed_kqueues_leave_nothing)
 {
