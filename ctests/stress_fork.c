@@ -213,13 +213,16 @@ HELPER(parts_of_queues)
 static char *const in_the_program[] = {(char *)"conformance", (char *)"--helper", (char *)"parts_of_queues", (char *)"",
                                        NULL};
 
-/* Closes what it finds, the parent's queues among it, and opens other things there: system calls alone. */
+/* Closes what it finds, the parent's queues and what they work with among it, and opens other things there: system calls
+ * alone. */
 static void close_numbers(const struct parent *parent)
 {
     close(parent->kq);
     close(parent->watched[0]);
     dup2(parent->watched[1], parent->kq);
-    for (int fd = 3; fd < 100; fd++)
+    for (int fd = 512; fd < 520; fd++)
+        dup2(parent->watched[1], fd);
+    for (int fd = 3; fd < 530; fd++)
         close(fd);
 }
 
