@@ -7,6 +7,7 @@
 //! - `registry`: from a descriptor to its queue; close and fork;
 //! - `kqueue`: one queue: applies changes, collects events;
 //! - `filter`: what each EVFILT_* means;
+//! - `index`: a table by hash;
 //! - `trace`: what is said of each call, where that is asked for;
 //! - `platform`: how the kernel is asked, one folder a system.
 
@@ -14,6 +15,7 @@ pub mod abi;
 mod errno;
 pub mod event;
 mod filter;
+mod index;
 mod kqueue;
 mod platform;
 mod registry;

@@ -21,10 +21,10 @@ pub mod watches;
 mod watching;
 mod wishes;
 
-use crate::errno::{Errno, Result};
+use crate::errno::Result;
 use crate::filter::{self, Filter, Report};
+use crate::index::Index;
 use crate::platform::{self, signals, Arm, Clock, Mask, Poller, CLOCKS};
-use hashbrown::HashTable;
 use heap::Timers;
 use knote::{DepartureList, Knote, KnoteId, LookoutList, ReadyList, Slab, State, Sticky, NIL};
 use node::Nodes;
@@ -40,7 +40,7 @@ pub struct Contents {
     pub knotes: Slab,
     pub nodes: Nodes,
     /// Knotes that are not about descriptors, by filter and ident.
-    named: HashTable<KnoteId>,
+    named: Index<KnoteId>,
     pub ready: ReadyList,
     pub departures: DepartureList,
     pub lookouts: LookoutList,
@@ -74,7 +74,7 @@ impl Contents {
         Contents {
             knotes: Slab::new(),
             nodes: Nodes::new(),
-            named: HashTable::new(),
+            named: Index::new(),
             ready: ReadyList::new(),
             departures: DepartureList::new(),
             lookouts: LookoutList::new(),
@@ -104,8 +104,7 @@ impl Contents {
 }
 
 fn hash(filter: Filter, ident: usize) -> u64 {
-    let mixed = (ident as u64 ^ (filter as u64) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed ^ (mixed >> 32)
+    (ident as u64 ^ (filter as u64) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// A queue whose lock is held.
@@ -131,7 +130,7 @@ impl Queue<'_> {
                 each(&knote, node.map(|node| node.armed(arming::place_of(&knote))));
             }
         }
-        for &id in self.contents.named.iter() {
+        for id in self.contents.named.iter() {
             each(&self.contents.knotes[id], None);
         }
     }
@@ -141,8 +140,8 @@ impl Queue<'_> {
     pub fn find(&mut self, filter: Filter, ident: usize) -> Option<KnoteId> {
         if !filter.is_descriptor() {
             let knotes = &self.contents.knotes;
-            let same = |&id: &KnoteId| knotes[id].ident == ident && knotes[id].filter == filter;
-            return self.contents.named.find(hash(filter, ident), same).copied();
+            let same = |id: KnoteId| knotes[id].ident == ident && knotes[id].filter == filter;
+            return self.contents.named.find(hash(filter, ident), same);
         }
         let fd = i32::try_from(ident).ok()?;
         self.refresh(fd);
@@ -157,12 +156,12 @@ impl Queue<'_> {
         if !filter.is_descriptor() {
             let contents = &mut *self.contents;
             let knotes = &contents.knotes;
-            let rehash = |&id: &KnoteId| hash(knotes[id].filter, knotes[id].ident);
-            if contents.named.try_reserve(1, rehash).is_err() {
+            let rehash = |id: KnoteId| hash(knotes[id].filter, knotes[id].ident);
+            if let Err(errno) = contents.named.reserve(1, rehash) {
                 contents.knotes.remove(id);
-                return Err(Errno::ENOMEM);
+                return Err(errno);
             }
-            contents.named.insert_unique(hash(filter, ident), id, rehash);
+            contents.named.insert(hash(filter, ident), id);
         }
         Ok(id)
     }
@@ -173,9 +172,7 @@ impl Queue<'_> {
         let contents = &mut *self.contents;
         let Knote { ident, filter, .. } = contents.knotes[id];
         if !filter.is_descriptor() {
-            if let Ok(entry) = contents.named.find_entry(hash(filter, ident), |&other| other == id) {
-                entry.remove();
-            }
+            contents.named.remove(hash(filter, ident), |other| other == id);
         }
         contents.knotes.remove(id);
     }

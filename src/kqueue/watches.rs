@@ -6,8 +6,8 @@
 
 use super::knote::{KnoteId, NIL};
 use crate::errno::{Errno, Result};
+use crate::index::Index;
 use crate::platform::{FileName, FileState, Watched};
-use hashbrown::HashTable;
 
 /// The index of a watch, and of a member.
 pub type WatchId = u32;
@@ -119,7 +119,7 @@ impl<T> Pool<T> {
 }
 
 pub struct Watches {
-    by_number: HashTable<(i32, WatchId)>,
+    by_number: Index<(i32, WatchId)>,
     watches: Pool<Watch>,
     members: Pool<Member>,
     /// Counts drains of the kernel's queue.
@@ -141,7 +141,7 @@ fn hash(wd: i32) -> u64 {
 impl Watches {
     pub const fn new() -> Watches {
         Watches {
-            by_number: HashTable::new(),
+            by_number: Index::new(),
             watches: Pool::new(),
             members: Pool::new(),
             drain: 0,
@@ -158,7 +158,7 @@ impl Watches {
         self.members.reserve()?;
         // Any watch may be given a number later.
         let entries = self.watches.slots.len() - self.watches.free.len() + 1 - self.by_number.len();
-        self.by_number.try_reserve(entries, |&(wd, _)| hash(wd)).map_err(|_| Errno::ENOMEM)
+        self.by_number.reserve(entries, |(wd, _)| hash(wd))
     }
 
     pub fn find(&self, wd: i32) -> Option<WatchId> {
@@ -188,13 +188,11 @@ impl Watches {
     pub fn number(&mut self, id: WatchId, wd: i32) {
         let before = core::mem::replace(&mut self.watches.slots[id as usize].wd, wd);
         if before >= 0 {
-            if let Ok(entry) = self.by_number.find_entry(hash(before), |entry| entry.1 == id) {
-                entry.remove();
-            }
+            self.by_number.remove(hash(before), |entry| entry.1 == id);
         }
         // Room was reserved with the watch, and each has one entry at most.
         if wd >= 0 {
-            self.by_number.insert_unique(hash(wd), (wd, id), |&(wd, _)| hash(wd));
+            self.by_number.insert(hash(wd), (wd, id));
         }
     }
 

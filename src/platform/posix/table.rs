@@ -8,10 +8,10 @@ use super::inspect::{self, Kind, Status};
 use super::poller::{Arm, Clock, Mask, Place};
 use super::sys;
 use crate::errno::{Errno, Result};
+use crate::index::Index;
 use crate::platform::descriptors::{self, Generation};
 use crate::platform::front;
 use crate::platform::unix::file_state::identity;
-use hashbrown::HashTable;
 use libc::pollfd;
 
 /// One knote's interest in a descriptor, or that of several level ones.
@@ -158,7 +158,7 @@ impl Set {
 
 pub struct Table {
     items: Vec<Item>,
-    index: HashTable<u32>,
+    index: Index<u32>,
     /// Where the next set begins, so that all have their turn.
     turn: usize,
     /// How long until spent edges are looked at.
@@ -173,13 +173,13 @@ fn hash(fd: i32, place: Place) -> u64 {
 
 impl Table {
     pub const fn new() -> Table {
-        Table { items: Vec::new(), index: HashTable::new(), turn: 0, tick: SOON, spare: Set::new() }
+        Table { items: Vec::new(), index: Index::new(), turn: 0, tick: SOON, spare: Set::new() }
     }
 
     fn at(&self, fd: i32, place: Place) -> Option<usize> {
         let items = &self.items;
-        let same = |&at: &u32| items[at as usize].fd == fd && items[at as usize].place == place;
-        self.index.find(hash(fd, place), same).map(|&at| at as usize)
+        let same = |at: u32| items[at as usize].fd == fd && items[at as usize].place == place;
+        self.index.find(hash(fd, place), same).map(|at| at as usize)
     }
 
     /// The item, if the number still is the file that it is about.
@@ -200,17 +200,15 @@ impl Table {
         }
         self.items.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let items = &self.items;
-        let rehash = |&at: &u32| hash(items[at as usize].fd, items[at as usize].place);
-        self.index.try_reserve(1, rehash).map_err(|_| Errno::ENOMEM)?;
-        self.index.insert_unique(hash(item.fd, item.place), items.len() as u32, rehash);
+        let rehash = |at: u32| hash(items[at as usize].fd, items[at as usize].place);
+        self.index.reserve(1, rehash)?;
+        self.index.insert(hash(item.fd, item.place), items.len() as u32);
         self.items.push(item);
         Ok(())
     }
 
     fn unlink(&mut self, fd: i32, place: Place, at: usize) {
-        if let Ok(entry) = self.index.find_entry(hash(fd, place), |&other| other as usize == at) {
-            entry.remove();
-        }
+        self.index.remove(hash(fd, place), |other| other as usize == at);
     }
 
     fn remove(&mut self, at: usize) {
@@ -219,9 +217,8 @@ impl Table {
         self.items.swap_remove(at);
         if let Some(&Item { fd, place, .. }) = self.items.get(at) {
             let last = self.items.len() as u32;
-            if let Some(number) = self.index.find_mut(hash(fd, place), |&other| other == last) {
-                *number = at as u32;
-            }
+            self.index.remove(hash(fd, place), |other| other == last);
+            self.index.insert(hash(fd, place), at as u32);
         }
     }
 

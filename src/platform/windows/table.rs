@@ -14,9 +14,9 @@ use super::processes::Wait;
 use super::requests::{RequestId, Requests, Role, NONE};
 use super::target::{self, Target};
 use crate::errno::{Errno, Result};
+use crate::index::Index;
 use crate::platform::descriptors::Closing;
 use crate::platform::events::{Arm, Clock, Mask, Place, Status};
-use hashbrown::HashTable;
 use std::collections::VecDeque;
 
 pub struct Item {
@@ -64,7 +64,7 @@ pub struct News {
 pub struct Table {
     items: Vec<Option<Item>>,
     free: Vec<u32>,
-    index: HashTable<u32>,
+    index: Index<u32>,
     pub requests: Requests,
     /// Level items that were told, and ask again at the next wait.
     idle: VecDeque<u32>,
@@ -140,7 +140,7 @@ impl Table {
         Table {
             items: Vec::new(),
             free: Vec::new(),
-            index: HashTable::new(),
+            index: Index::new(),
             requests: Requests::new(),
             idle: VecDeque::new(),
             looked_at: Vec::new(),
@@ -152,10 +152,9 @@ impl Table {
     }
 
     fn find(&self, number: i32, place: Place) -> Option<u32> {
-        let same = |&id: &u32| {
-            self.items[id as usize].as_ref().is_some_and(|item| item.number == number && item.place == place)
-        };
-        self.index.find(hash(number, place), same).copied()
+        let same =
+            |id: u32| self.items[id as usize].as_ref().is_some_and(|item| item.number == number && item.place == place);
+        self.index.find(hash(number, place), same)
     }
 
     fn item(&mut self, id: u32) -> Option<&mut Item> {
@@ -181,8 +180,8 @@ impl Table {
         self.looked_at.try_reserve(items).map_err(|_| Errno::ENOMEM)?;
         self.ready.try_reserve(items).map_err(|_| Errno::ENOMEM)?;
         let all = &self.items;
-        let rehash = |&id: &u32| all[id as usize].as_ref().map_or(0, |item| hash(item.number, item.place));
-        self.index.try_reserve(1, rehash).map_err(|_| Errno::ENOMEM)?;
+        let rehash = |id: u32| all[id as usize].as_ref().map_or(0, |item| hash(item.number, item.place));
+        self.index.reserve(1, rehash)?;
         let id = self.free.pop().unwrap_or_else(|| {
             self.items.push(None);
             (self.items.len() - 1) as u32
@@ -217,9 +216,7 @@ impl Table {
             is_looked_at: false,
             is_ready: false,
         });
-        let all = &self.items;
-        let rehash = |&id: &u32| all[id as usize].as_ref().map_or(0, |item| hash(item.number, item.place));
-        self.index.insert_unique(hash(number, place), id, rehash);
+        self.index.insert(hash(number, place), id);
         Ok(())
     }
 
@@ -233,9 +230,7 @@ impl Table {
         let Some(item) = self.items[id as usize].take() else { return };
         self.requests.abandon(afd, item.interest);
         self.requests.abandon(afd, item.guard);
-        if let Ok(entry) = self.index.find_entry(hash(item.number, item.place), |&other| other == id) {
-            entry.remove();
-        }
+        self.index.remove(hash(item.number, item.place), |other| other == id);
         if item.is_idle {
             self.idle.retain(|&other| other != id);
         }
