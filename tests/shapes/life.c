@@ -92,6 +92,15 @@ static void start_waiting(struct waiting *w, int kq, int count)
     }
 }
 
+ROLE(exits_with_a_queue)
+{
+    int kq = guest_kqueue();
+    ADD(kq, 1, EVFILT_USER, EV_ADD, 0, 0, 0);
+    ADD(kq, 1, EVFILT_TIMER, EV_ADD, 0, 1000, 0);
+    ADD(kq, SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0, 0);
+    return 0;
+}
+
 ROLE(exits_while_threads_wait)
 {
     static struct waiting w[4];

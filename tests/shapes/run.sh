@@ -204,8 +204,9 @@ if [ "$full" = full ]; then
         shown
     else skipped jemalloc "no libjemalloc.so.2"; fi
     if have valgrind; then
-        sanitized valgrind valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
-            "$BUILD/linked"
+        sanitized valgrind valgrind -q --error-exitcode=9 --leak-check=full "$BUILD/linked"
+        # With a queue open at the end.
+        judge valgrind.exits_with_a_queue valgrind -q --error-exitcode=9 --leak-check=full "$BUILD/linked" exits_with_a_queue
     else skipped valgrind "no valgrind"; fi
     judge linked.ten_thousand_processes env TIMES=10000 SHAPE=linked FRONT=1 "$BUILD/linked" born_and_dead
     ${MAKE:-make} --no-print-directory -C ctests PREFIX_DIR="$STAGE" BUILD=../build/ctests > "$BUILD/ctests.log" 2>&1 ||
