@@ -9,6 +9,7 @@
 #   make check-model        the model-based tests find the errors seeded for them
 #   make mutants            break the library in 5,000 small ways: do the tests notice? Some hours; goes on where it
 #                           was stopped (FILES=src/filter/timer.rs; MINUTES, SAMPLE: no more than that; JOBS)
+#   make fuzz               anything at all for kevent(), chosen by what it reaches (Rust nightly, cargo-fuzz; SECONDS=600)
 #   make check-sanitizers   the library under ThreadSanitizer, AddressSanitizer (Rust nightly) and valgrind
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
 #   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source
@@ -134,6 +135,14 @@ check-full: stage
 check-sanitizers: stage
 	@CARGOFLAGS='$(CARGOFLAGS)' tests/sanitizers.sh $(STAGE)
 
+# What it finds that is new is kept in build/fuzz/corpus, what fails in build/fuzz.
+SECONDS = 600
+fuzz:
+	mkdir -p build/fuzz/corpus
+	perl -ne 'open F, ">build/fuzz/corpus/line-$$."; print F pack "H*", /^(\w+)$$/' tests/fuzz/corpus.hex
+	$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz --target-dir build/fuzz/target kevent build/fuzz/corpus \
+	    -- -max_total_time=$(SECONDS) -max_len=2000 -timeout=20 -artifact_prefix=build/fuzz/ -print_final_stats=1 -verbosity=1
+
 check-posix:
 	@$(MAKE) --no-print-directory stage BACKEND=posix STAGE=$(CURDIR)/build/posix
 	tests/posix.sh $(CURDIR)/build/posix
@@ -207,4 +216,4 @@ clean:
 force:
 
 .PHONY: all install uninstall stage demo check check-full check-posix check-cross check-old-kernel check-windows windows \
-    check-model check-sanitizers check-libevent check-programs check-consumers deb dist bench mutants clean force
+    check-model check-sanitizers fuzz check-libevent check-programs check-consumers deb dist bench mutants clean force
