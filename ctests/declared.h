@@ -69,6 +69,7 @@ NOT_RUN("posix", "signal.pair_own_first", TOGETHER)
 NOT_RUN("posix", "signal.pair_recorded_first", TOGETHER)
 NOT_RUN("posix", "signal.pair_with_a_disabled_event", TOGETHER)
 NOT_RUN("posix", "signal.woken_for_nothing", TOGETHER)
+NOT_RUN("posix", "signal.woken_for_nothing_beside_an_older_handler", TOGETHER)
 
 DECLARED("posix", "write_eof.unix_seqpacket_clear_reports_own_shutdown", NO_SHUTDOWN)
 DECLARED("posix", "write_eof.unix_seqpacket_earlier_own_shutdown_is_eof", NO_SHUTDOWN)

@@ -244,13 +244,10 @@ static void nap_for(int steps)
         continue;
 }
 
-/* 1.9 7.2 Also where the other thread takes the event, so that this one was woken for nothing. */
-TEST_LIMIT(woken_for_nothing, "1.9 7.2", 30)
+static void wake_for_nothing(int kq)
 {
     enum { ROUNDS = 600 };
     static struct counting waiter[2];
-    int kq = queue();
-    set_handler(SIGUSR2, count_signal, 0);
     watch(kq, SIGUSR1);
     for (int i = 0; i < 2; i++) {
         waiter[i].kq = kq;
@@ -279,6 +276,21 @@ TEST_LIMIT(woken_for_nothing, "1.9 7.2", 30)
         join(&waiter[i].thread);
     }
     CHECK_EQ(waiter[0].events + waiter[1].events >= ROUNDS, 1);
+}
+
+/* 1.9 7.2 Also where the other thread takes the event, so that this one was woken for nothing. */
+TEST_LIMIT(woken_for_nothing, "1.9 7.2", 30)
+{
+    int kq = queue();
+    set_handler(SIGUSR2, count_signal, 0);
+    wake_for_nothing(kq);
+}
+
+/* 1.9 7.2 And where the handler was there before the first kqueue. */
+TEST_LIMIT(woken_for_nothing_beside_an_older_handler, "1.9 7.2", 30)
+{
+    set_handler(SIGUSR2, count_signal, 0);
+    wake_for_nothing(queue());
 }
 
 /* 1.9 The same where nothing is swallowed: data below the mark wakes the thread, and a watched signal comes. */

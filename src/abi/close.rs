@@ -162,7 +162,7 @@ pub unsafe extern "C-unwind" fn pclose(stream: *mut FILE) -> c_int {
 /// `closedir(3)`.
 ///
 /// # Safety
-/// As libc's: `directory` came from opendir() or fdopendir().
+/// As libc's: `directory` came from opendir() or fdopendir(), or is null.
 #[no_mangle]
 pub unsafe extern "C-unwind" fn closedir(directory: *mut DIR) -> c_int {
     // SAFETY: the caller's promise.

@@ -194,6 +194,17 @@ CASE(closedir_closes)
         skip("no EVFILT_VNODE here to watch the directory by; its number came back");
 }
 
+/* What opendir() gave where it failed: glibc refuses it, and so does who stands in front. */
+CASE(closedir_of_no_directory)
+{
+#ifdef __GLIBC__
+    DIR *volatile none = NULL;
+    CHECK(closedir(none) == -1 && errno == EINVAL);
+#else
+    skip("this libc does not refuse it");
+#endif
+}
+
 /* The number of a file that epoll cannot watch comes back. */
 CASE(regular_file_then_a_socket)
 {

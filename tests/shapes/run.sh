@@ -138,10 +138,11 @@ mkdir -p "$BUILD/repository"
 (cd "$BUILD/repository" && git init -q . && echo text > file && touch -d '1 day ago' file && git add file) > /dev/null 2>&1
 unchanged git "-C $BUILD/repository" --version "-C $BUILD/repository" status
 python=$(python3 -c 'import sys; print(sys.executable)' 2> /dev/null || echo python3)
-unchanged "$python" -c pass -c 'import os, socket, threading, select
+unchanged "$python" -c pass -c 'import os, socket, threading, select, signal
 for i in range(50):
     f = open("/dev/null"); d = os.dup(f.fileno()); os.dup2(d, 60); os.close(60); os.close(d); f.close()
 a, b = socket.socketpair(); a.close(); b.close(); e = select.epoll(); e.close()
+for handler in [print, signal.SIG_IGN, signal.SIG_DFL] * 20: signal.signal(signal.SIGUSR1, handler)
 if os.fork() == 0: os._exit(0)
 os.wait()
 os.closerange(50, 100)'

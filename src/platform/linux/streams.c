@@ -30,7 +30,13 @@ int kq_static_fclose(FILE *stream)
 /* glibc's DIR is one piece of memory. */
 int kq_static_closedir(DIR *directory)
 {
-	int fd = dirfd(directory);
+	int fd;
+
+	if (directory == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	fd = dirfd(directory);
 	free(directory);
 	return close(fd);
 }

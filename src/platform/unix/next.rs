@@ -89,9 +89,14 @@ pub unsafe fn fileno(stream: *mut FILE) -> c_int {
     fd
 }
 
+/// -1 for no directory: glibc's closedir() takes that, and its dirfd() does not.
+///
 /// # Safety
-/// `directory` is an open directory stream.
+/// `directory` is an open directory stream, or null.
 pub unsafe fn dirfd(directory: *mut DIR) -> c_int {
+    if directory.is_null() {
+        return -1;
+    }
     // SAFETY: the caller's promise.
     unsafe { libc::dirfd(directory) }
 }

@@ -37,17 +37,21 @@ pub(super) fn own() {
     PROCESS.store(sys::getpid(), SeqCst);
 }
 
+/// No system call in a program without kqueue.
 pub(super) fn is_own_process() -> bool {
-    sys::getpid() == PROCESS.load(SeqCst)
+    let process = PROCESS.load(SeqCst);
+    process != 0 && sys::getpid() == process
 }
 
 pub(super) fn is_watched(signo: c_int) -> bool {
     wants::of(signo).any() && is_own_process()
 }
 
-/// Remembers whether the program handles the signal itself; not what a vfork child does before it execs.
+/// Remembers whether the program handles the signal itself, from before the first kqueue on; not what a vfork child does
+/// before it execs.
 pub(super) fn note_handled(signo: c_int, handled: bool) {
-    if (HANDLED.load(SeqCst) & bit(signo) != 0) != handled && is_own_process() {
+    let ours = || PROCESS.load(SeqCst) == 0 || is_own_process();
+    if (HANDLED.load(SeqCst) & bit(signo) != 0) != handled && ours() {
         if handled {
             HANDLED.fetch_or(bit(signo), SeqCst);
         } else {
