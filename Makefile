@@ -67,10 +67,12 @@ build/libkqueue.so: $(SOURCES) build/options
 
 # One object with our symbols only: Rust's own are local, so that a second Rust archive links beside it.
 # (--gc-sections leaves weak references of what it removed behind as local ones: --strip-unneeded takes them.)
+# Portable programs have a closefrom() of their own, which is to be linked instead of ours.
 build/libkqueue.a: build/libkqueue.so exports.txt
 	$(LD) -r --gc-sections --force-group-allocation $$(sed -n 's/^[a-z_]/-u &/p' exports.txt) \
 	    -o build/kqueue.o $(RELEASE)/libkqueue.a
-	$(OBJCOPY) --strip-unneeded -R .llvmbc -R .llvmcmd --keep-global-symbols=exports.txt build/kqueue.o
+	$(OBJCOPY) --strip-unneeded -R .llvmbc -R .llvmcmd --keep-global-symbols=exports.txt \
+	    --weaken-symbol=closefrom build/kqueue.o
 	rm -f $@
 	$(AR) rcs $@ build/kqueue.o
 

@@ -586,6 +586,40 @@ TEST(close_leaves_timers_and_user_events, "10.1 1.11")
     EXPECT_NEXT(kq, fds[0], EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 1);
 }
 
+/* 10.1 What failed before is still in errno after a close that succeeds: many programs look only then. */
+#define LEAVES_ERRNO(call)                                                                                  \
+    do {                                                                                                    \
+        errno = EDOM;                                                                                       \
+        CHECK((call) != -1);                                                                                \
+        CHECK_EQ(errno, EDOM);                                                                              \
+    } while (0)
+
+TEST(close_leaves_errno, "10.1")
+{
+    int queues[2] = {queue(), queue()}, fds[6][2];
+    for (int i = 0; i < 6; i++) {
+        socket_pair(fds[i]);
+        for (int q = 0; q < 2; q++) {
+            change(queues[q], fds[i][0], EVFILT_READ, EV_ADD, 0, 0, 0);
+            /* The last one's two events cannot share an item, the others' are not among such. */
+            if (i == 5)
+                change(queues[q], fds[i][0], EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0, 0);
+        }
+    }
+    change(queues[0], 1, EVFILT_TIMER, EV_ADD, 0, 3600000, 0);
+    change(queues[0], SIGUSR1, EVFILT_SIGNAL, EV_ADD, 0, 0, 0);
+    FILE *stream = fdopen(fds[2][0], "r");
+    CHECK(stream);
+    LEAVES_ERRNO(close(fds[0][0]));
+    LEAVES_ERRNO(dup2(fds[0][1], fds[1][0]));
+    LEAVES_ERRNO(fclose(stream));
+    LEAVES_ERRNO(dup3(fds[0][1], fds[3][0], O_CLOEXEC));
+    LEAVES_ERRNO(close(fds[5][0]));
+    LEAVES_ERRNO(close(fds[4][0]));
+    LEAVES_ERRNO(close(queues[0]));
+    LEAVES_ERRNO(dup2(fds[0][1], queues[1]));
+}
+
 /* 10.1 A queue that was left with nothing but closed descriptors sleeps. */
 TEST(queue_sleeps_after_closes, "10.1 10.5")
 {

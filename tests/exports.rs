@@ -68,6 +68,14 @@ fn programs_link_with_both_libraries() {
     }
 }
 
+/// Portable programs bring a closefrom() of their own along: the archive's gives way.
+#[test]
+fn archive_gives_way_to_a_programs_closefrom() {
+    let own = "-DOWN_CLOSEFROM".to_owned();
+    build("cc", "own-closefrom", "c", &[own.clone(), lib("libkqueue.a")]);
+    build("cc", "own-closefrom-static", "c", &[own, lib("libkqueue.a"), "-static".to_owned()]);
+}
+
 /// pkg-config says what is needed, with --static too.
 #[test]
 fn programs_link_by_pkg_config() {
@@ -151,6 +159,13 @@ const PROGRAM: &str = r#"
 #include <unistd.h>
 #ifdef OTHER
 int other(void);
+#endif
+#ifdef OWN_CLOSEFROM
+void closefrom(int least)
+{
+    while (least < 64)
+        close(least++);
+}
 #endif
 int main(void)
 {

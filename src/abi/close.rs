@@ -6,6 +6,7 @@
 
 use crate::errno::Errno;
 use crate::platform::next::{self, DIR, FILE};
+use crate::platform::sys::Uncancelled;
 use crate::platform::{descriptors, start, sys};
 use crate::registry::close::{begin, hold_helpers, is_helper, make_way, Watched};
 use core::ffi::{c_char, c_int, c_uint};
@@ -130,6 +131,8 @@ pub extern "C" fn closefrom(least: c_int) {
     if close_range(least, c_uint::MAX, 0) == 0 {
         return;
     }
+    // It is no cancellation point.
+    let _uncancelled = Uncancelled::begin();
     for fd in least..sys::descriptor_limit().min(1 << 20) as c_uint {
         close(fd as c_int);
     }

@@ -45,7 +45,7 @@ pub extern "C" fn kqueue1(flags: c_int) -> c_int {
 }
 
 fn create(nonblocking: bool) -> c_int {
-    start::ensure();
+    start::ensure_for_queue();
     super::silence_panics();
     let _uncancelled = Uncancelled::begin();
     result_or_errno(|| registry::create(nonblocking))

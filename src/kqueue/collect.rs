@@ -26,7 +26,9 @@ use crate::registry::Slot;
 
 /// How many events one call of the kernel's brings at most.
 const BATCH: usize = 1024;
-/// For short eventlists, so that a kevent() in a handler on a small stack needs little of it.
+/// For shorter eventlists, so that a kevent() fits into the smallest stack of a thread's.
+const MIDDLE_BATCH: usize = 256;
+/// For short ones, so that a kevent() in a handler on a small stack needs little of it.
 const SMALL_BATCH: usize = 32;
 
 /// How long a thread rests, in nanoseconds, that meets a stale item again and again which cannot be got rid of.
@@ -56,6 +58,8 @@ pub fn collect(
 ) -> Result<()> {
     if out.room() <= SMALL_BATCH {
         collect_by::<SMALL_BATCH>(slot, out, wait, cancellation, cancelable, sleep)
+    } else if out.room() <= MIDDLE_BATCH {
+        collect_by::<MIDDLE_BATCH>(slot, out, wait, cancellation, cancelable, sleep)
     } else {
         collect_by::<BATCH>(slot, out, wait, cancellation, cancelable, sleep)
     }

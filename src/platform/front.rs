@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 static IN_FRONT: AtomicBool = AtomicBool::new(false);
 
-/// Found out once, by the constructor.
+/// Found out once, before there is a kqueue.
 pub fn set(in_front: bool) {
     IN_FRONT.store(in_front, Relaxed);
 }

@@ -30,7 +30,7 @@ unsafe impl lock_api::RawMutex for OwnerLock {
     #[inline]
     fn lock(&self) {
         if !self.try_lock() {
-            self.lock_contended(sys::thread_self());
+            self.lock_contended(sys::thread_self(), || false);
         }
     }
 
@@ -64,11 +64,12 @@ unsafe impl lock_api::RawMutex for OwnerLock {
 }
 
 impl OwnerLock {
+    /// False: `give_up` said so, after one of the short sleeps.
     #[cold]
-    fn lock_contended(&self, me: usize) {
+    fn lock_contended(&self, me: usize, mut give_up: impl FnMut() -> bool) -> bool {
         for _ in 0..SPINS {
             if self.0.load(Relaxed) == 0 && self.0.compare_exchange(0, me, Acquire, Relaxed).is_ok() {
-                return;
+                return true;
             }
             core::hint::spin_loop();
         }
@@ -77,12 +78,15 @@ impl OwnerLock {
             if word == 0 {
                 // Others may sleep as well: only the last one could know, so the bit stays set.
                 if self.0.compare_exchange(0, me | SLEEPERS, Acquire, Relaxed).is_ok() {
-                    return;
+                    return true;
                 }
             } else if word & SLEEPERS != 0 || self.0.compare_exchange(word, word | SLEEPERS, Relaxed, Relaxed).is_ok() {
                 // Not for ever: who was woken in our stead may be in a signal handler first, which may be waiting for
                 // what we hold.
                 sys::park(&self.0, word | SLEEPERS);
+                if give_up() {
+                    return false;
+                }
             }
         }
     }
@@ -103,6 +107,18 @@ pub fn lock<T>(mutex: &Mutex<T>) -> Result<Guard<'_, T>> {
         return Err(Errno::EDEADLK);
     }
     Ok(mutex.lock())
+}
+
+/// The same, for no longer than until `give_up` says so. `None`: it did, or the calling thread holds the lock already.
+pub fn lock_unless<T>(mutex: &Mutex<T>, give_up: impl FnMut() -> bool) -> Option<Guard<'_, T>> {
+    if let Some(guard) = mutex.try_lock() {
+        return Some(guard);
+    }
+    // SAFETY: the raw lock is looked at, and a guard made where it was taken here and there is no other one.
+    unsafe {
+        let taken = !mutex.raw().is_mine() && mutex.raw().lock_contended(sys::thread_self(), give_up);
+        taken.then(|| mutex.make_guard_unchecked())
+    }
 }
 
 /// Does the calling thread hold this lock?

@@ -67,9 +67,10 @@
 //!   `rest`, `hear`, `unhear`, `forget` for one queue, `own`, `child` for the process, `change` is the program's
 //!   sigaction(), `recorded` the count. `wait` is kevent()'s wait: [`signals::Sleep`] holds what it did to the thread's
 //!   mask, which is as before when that is dropped. `take_blocked` takes what the program blocks.
-//! - [`births`]: making a descriptor and recording it is one step for fork; [`next`]: libc's functions behind those
-//!   that the library exports; [`start`]: the constructor, and `ensure` for who comes before it; [`outlet`]: the way
-//!   out of trace lines; [`sys`]: system calls, errno, time, cancellation, and `park` and `unpark_one` for the lock.
+//! - [`births`]: making a descriptor and recording it is one step for fork; [`copies`]: is this a child that was not told
+//!   of its birth? [`next`]: libc's functions behind those that the library exports; [`start`]: the constructor, `ensure`
+//!   for who comes before it, and `ensure_for_queue` for kqueue(); [`outlet`]: the way out of trace lines; [`sys`]: system
+//!   calls, errno, time, cancellation, and `park` and `unpark_one` for the lock.
 //!
 //! ## What does not depend on the system
 //!
@@ -116,4 +117,4 @@ pub use system::next;
 pub use system::poller::{Arm, Buffer, Clock, Event, Marker, Mask, Place, Poller, Source, CLOCKS, PLACES};
 pub use system::processes::{self, Fate};
 pub use system::renewal::Renewal;
-pub use system::{births, outlet, signals, start, sys};
+pub use system::{births, copies, outlet, signals, start, sys};

@@ -6,7 +6,7 @@ use super::{bury, fork, slot, used_slots, Burial, LIVE};
 use crate::errno::Result;
 use crate::platform::births;
 use crate::platform::descriptors::{self, Classes, Closing, Owner};
-use crate::platform::sys::Uncancelled;
+use crate::platform::sys::{self, Uncancelled};
 use crate::trace;
 use core::sync::atomic::Ordering::SeqCst;
 
@@ -47,6 +47,8 @@ pub fn begin(fd: i32) -> Watched {
 fn tell(fd: i32, owner: Owner, classes: Classes) -> Option<Burial> {
     // The connector is left by a send(), a cancellation point: what is half buried would stay so, and dup2() is none.
     let _uncancelled = Uncancelled::begin();
+    // What went wrong before is still to be read after a close() that succeeds.
+    let errno = sys::last_errno();
     if let Owner::Duplicate { .. } = owner {
         descriptors::disown(fd);
     }
@@ -57,13 +59,17 @@ fn tell(fd: i32, owner: Owner, classes: Classes) -> Option<Burial> {
             }
         }
     }
-    let Owner::Queue { slot: index, .. } = owner else { return None };
-    // Only one of two closers finds it.
-    let found = descriptors::cell(fd)?.queue.swap(0, SeqCst);
-    if Owner::of(found) != owner {
-        return None;
-    }
-    bury(slot(index)?, true)
+    let burial = match owner {
+        Owner::Queue { slot: index, .. } if is_taken_out(fd, owner) => slot(index).and_then(|slot| bury(slot, true)),
+        _ => None,
+    };
+    sys::set_errno(errno);
+    burial
+}
+
+/// Only one of two closers finds the queue under its number.
+fn is_taken_out(fd: i32, owner: Owner) -> bool {
+    descriptors::cell(fd).is_some_and(|cell| Owner::of(cell.queue.swap(0, SeqCst)) == owner)
 }
 
 impl Watched {
@@ -116,16 +122,13 @@ pub fn make_way(fd: i32) -> Result<()> {
     if !fork::is_our_process() {
         return Ok(());
     }
-    let Some(slot) = slot(index) else {
-        trace::make_way(fd);
-        return Ok(());
-    };
-    if slot.is_inherited() {
-        slot.kernel.let_go(fd);
-        return Ok(());
+    let errno = sys::last_errno();
+    match (slot(index), owner) {
+        (None, _) => trace::make_way(fd),
+        (Some(slot), _) if slot.is_inherited() => slot.kernel.let_go(fd),
+        (Some(slot), Owner::Process { index: process, .. }) => slot.kernel.move_process(index, process, fd)?,
+        (Some(slot), _) => slot.kernel.move_helper(index, fd)?,
     }
-    match owner {
-        Owner::Process { index: process, .. } => slot.kernel.move_process(index, process, fd),
-        _ => slot.kernel.move_helper(index, fd),
-    }
+    sys::set_errno(errno);
+    Ok(())
 }

@@ -13,7 +13,7 @@ use super::{
     TAKEN,
 };
 use crate::filter::library;
-use crate::platform::{births, descriptors, front, processes, signals, sys, Poller};
+use crate::platform::{births, copies, descriptors, front, processes, signals, sys, Poller};
 use core::sync::atomic::{AtomicI32, Ordering::*};
 
 /// The process that the tables are about; 0 while it, and those that it was forked from, have made no kqueue: a program
@@ -21,18 +21,30 @@ use core::sync::atomic::{AtomicI32, Ordering::*};
 /// without being told.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
-/// Before the first kqueue, and before anything is traced.
+/// Before any kqueue, and before anything is traced.
 #[inline]
 pub fn begin() {
     if OWNER.load(Relaxed) == 0 {
+        copies::settle();
         signals::own();
         OWNER.store(sys::getpid(), Relaxed);
+    } else if births::are_held_for_fork() {
+        is_our_process();
     }
 }
 
-/// Is this the process that the library knows?
+/// Is this the process that the library knows? It is, from here on, if it is a child of fork() whose handlers have not
+/// come to ours yet: those that the program registered before it loaded us run first, and may make a kqueue, or close
+/// all that they find and open something else.
 pub fn is_our_process() -> bool {
-    sys::getpid() == OWNER.load(Relaxed)
+    if sys::getpid() == OWNER.load(Relaxed) && !copies::is_copy() {
+        return true;
+    }
+    let early = births::are_held_for_fork() && copies::is_copy();
+    if early {
+        child();
+    }
+    early
 }
 
 pub fn prepare() {
@@ -44,11 +56,14 @@ pub fn parent() {
 }
 
 pub fn child() {
+    // There may have been no kqueue at the fork, or all is done.
+    let done = copies::are_told() && !copies::is_copy();
     births::count_fork();
-    if OWNER.load(Relaxed) == 0 {
+    if OWNER.load(Relaxed) == 0 || done {
         return births::resume();
     }
     OWNER.store(sys::getpid(), Relaxed);
+    copies::settle();
     signals::child();
     Poller::child();
     let pidfds = used_slots().any(|slot| slot.kernel.has_processes());

@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The library is found at run time: opened by its path LIBKQUEUE, or, where that is not set, preloaded. */
+/*
+ * The library is found at run time: opened by its path LIBKQUEUE, with NAMESPACE set in a namespace of its own, or,
+ * where no path is set, preloaded.
+ */
 #include "shape.h"
 
 #include <dlfcn.h>
 
 static void *handle;
 
+static void *open_library(const char *path)
+{
+    return getenv("NAMESPACE") ? dlmopen(LM_ID_NEWLM, path, RTLD_NOW) : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+}
+
 static void *find(const char *name)
 {
     const char *path = getenv("LIBKQUEUE");
-    if (path && !handle && !(handle = dlopen(path, RTLD_NOW | RTLD_LOCAL)))
+    if (path && !handle && !(handle = open_library(path)))
         FAIL("%s", dlerror());
     void *address = dlsym(path ? handle : RTLD_DEFAULT, name);
     if (!address)

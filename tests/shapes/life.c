@@ -191,3 +191,42 @@ CASE(dlclose_then_exit)
     for (int i = 0; i < 10; i++)
         CHECK_EQ(start_role("unloads_while_a_thread_waits", NULL), 0);
 }
+
+static struct kevent many_events[256];
+
+/* Every filter that there is helps to fill an eventlist. */
+static void *fill_a_list(void *argument)
+{
+    struct timespec five = {5, 0};
+    int kq = OK(guest_kqueue()), fds[2], file = *(int *)argument;
+    pair(fds);
+    put(fds[1], 1);
+    ADD(kq, fds[0], EVFILT_READ, EV_ADD, 0, 0, 0);
+    ADD(kq, fds[0], EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0, 0);
+    ADD(kq, file, EVFILT_READ, EV_ADD, 0, 0, 0);
+#ifdef EVFILT_VNODE
+    ADD(kq, file, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE, 0, 0);
+#endif
+    put(file, 1);
+    OK(lseek(file, 0, SEEK_SET));
+    ADD(kq, 1, EVFILT_TIMER, EV_ADD, 0, 1, 0);
+    ADD(kq, 1, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0, 0);
+    for (int i = 0; i < 3; i++)
+        CHECK(guest_kevent(kq, NULL, 0, many_events, 256, &five) > 0);
+    OK(close(kq));
+    return NULL;
+}
+
+/* A kevent() with room for 256 events does with the smallest stack that a thread can have. */
+CASE(smallest_stack)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    FILE *file = tmpfile();
+    CHECK(file);
+    int fd = fileno(file);
+    CHECK_EQ(pthread_attr_init(&attributes), 0);
+    CHECK_EQ(pthread_attr_setstacksize(&attributes, (size_t)sysconf(_SC_THREAD_STACK_MIN)), 0);
+    CHECK_EQ(pthread_create(&thread, &attributes, fill_a_list, &fd), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}

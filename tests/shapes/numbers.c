@@ -135,6 +135,23 @@ CASE(fclose_then_it_comes_back) { in_every_mode(FCLOSE); }
 CASE(freopen_then_it_comes_back) { in_every_mode(FREOPEN); }
 CASE(freopen64_then_it_comes_back) { in_every_mode(FREOPEN64); }
 
+/* The least of it, without a look at errno: a library in a namespace of its own has another one. */
+CASE(it_comes_back)
+{
+    int kq = OK(guest_kqueue()), old[2], new[2];
+    pair(old);
+    OK(fcntl(old[0], F_DUPFD, 300));
+    ADD(kq, old[0], EVFILT_READ, EV_ADD, 0, 0, 1);
+    OK(close(old[0]));
+    pair(new);
+    CHECK_EQ(new[0], old[0]);
+    ADD(kq, new[0], EVFILT_READ, EV_ADD, 0, 0, 2);
+    put(old[1], 1);
+    NOTHING(kq);
+    put(new[1], 3);
+    CHECK_EQ(NEXT_OF(kq, new[0], 2), 3);
+}
+
 CASE(file_lives_on_in_a_child)
 {
     for (int i = 0; i < 4; i++)

@@ -18,7 +18,7 @@ BUILD=${BUILD:-build/shapes}
 CC=${CC:-cc}
 HERE=tests/shapes
 LIBRARY=$STAGE/lib/libkqueue.so.0
-CASES="$HERE/main.c $HERE/numbers.c $HERE/helpers.c $HERE/life.c $HERE/payload.c $HERE/stress.c"
+CASES="$HERE/main.c $HERE/numbers.c $HERE/helpers.c $HERE/taken.c $HERE/forks.c $HERE/life.c $HERE/payload.c $HERE/stress.c"
 CFLAGS="-std=c11 -O1 -g -Wall -Wextra -Werror -pthread -I$STAGE/include/kqueue"
 rm -rf "$BUILD"
 mkdir -p "$BUILD"
@@ -86,6 +86,11 @@ build preloaded $HERE/found.c -ldl && run preloaded 1 LD_PRELOAD="$LIBRARY" "$BU
 build archive $HERE/linked.c "$STAGE/lib/libkqueue.a" -ldl && run archive 1 "$BUILD/archive"
 build static $HERE/linked.c "$STAGE/lib/libkqueue.a" -static && run static 1 "$BUILD/static"
 shown
+
+# Beside a libc of its own it comes before that one's close(), but nobody calls either.
+judge plugin.in_a_namespace_of_its_own env NAMESPACE= LIBKQUEUE="$LIBRARY" FRONT=0 "$BUILD/plugin" it_comes_back
+$CC -std=c11 -O1 -Wall -Wextra -Werror -o "$BUILD/door" $HERE/door.c &&
+    judge preload.a_close_of_the_programs_own env LD_PRELOAD="$LIBRARY" "$BUILD/door"
 
 # The archive is made of parts that want glibc (BUGS.md); what is missing is told by the linker.
 if have musl-gcc; then

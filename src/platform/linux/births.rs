@@ -7,6 +7,10 @@
 //!
 //! A signal handler that interrupted a birth and forks, or gives birth itself, does not wait for its own thread;
 //! the interrupted birth sees afterwards that it woke up in a child.
+//!
+//! A fork holds the lock while other handlers run that the program registered before it loaded us, and those may wait
+//! for a thread that is about to make a descriptor. So that one does not wait for ever: a child that keeps a descriptor
+//! is better than none.
 
 use super::sys;
 use crate::errno::{Errno, Result};
@@ -17,6 +21,8 @@ use parking_lot::lock_api::RawMutex as _;
 static BIRTHS: Mutex<()> = Mutex::new(());
 static HELD_FOR_FORK: AtomicBool = AtomicBool::new(false);
 static FORKS: AtomicU32 = AtomicU32::new(0);
+/// How long a fork is waited for, in nanoseconds.
+const PATIENCE: u64 = 100_000_000;
 
 /// While it lives, no other thread forks.
 pub struct Hold {
@@ -24,7 +30,23 @@ pub struct Hold {
 }
 
 pub fn hold() -> Hold {
-    Hold { _guard: lock::lock(&BIRTHS).ok() }
+    let mut since = u64::MAX;
+    let fork_goes_on = || {
+        if !HELD_FOR_FORK.load(Relaxed) {
+            since = u64::MAX;
+            return false;
+        }
+        let now = sys::now(sys::CLOCK_MONOTONIC);
+        since = since.min(now);
+        now - since > PATIENCE
+    };
+    Hold { _guard: lock::lock_unless(&BIRTHS, fork_goes_on) }
+}
+
+/// Is the calling thread between its fork's handlers of ours, in either process?
+#[inline]
+pub fn are_held_for_fork() -> bool {
+    HELD_FOR_FORK.load(Relaxed) && lock::is_mine(&BIRTHS)
 }
 
 /// Is the caller a signal handler that interrupted a birth, or a fork? Whoever holds a queue's lock may be waiting for

@@ -2,6 +2,7 @@
 
 pub mod births;
 pub mod connector;
+pub mod copies;
 pub mod files;
 pub mod inspect;
 pub mod next;

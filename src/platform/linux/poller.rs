@@ -149,7 +149,7 @@ impl Poller {
 
     /// Makes the kqueue descriptor. `EMFILE`, `ENFILE`, `ENOMEM`.
     pub fn open(&self, _: u32) -> Result<i32> {
-        births::birth(&self.epoll, sys::epoll_create)
+        births::birth(&self.epoll, || sys::epoll_create().map(sys::own))
     }
 
     /// A call is over: the epoll makes itself readable.
@@ -207,7 +207,7 @@ impl Poller {
     ) -> Result<i32> {
         // Until the item is there, too: who finds the one without the other takes the number for closed.
         let _hold = births::hold();
-        let fd = births::birth(place, || sys::move_up(make()?, sys::least_helper()))?;
+        let fd = births::birth(place, || sys::move_up(sys::own(make()?), sys::least_helper()))?;
         self.is_new(fd, Some(place));
         match sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, fd, events as u32, key) {
             Ok(()) => {
@@ -324,7 +324,7 @@ impl Poller {
         if self.report_wake(EPOLLIN, TOMBSTONE) {
             return true;
         }
-        let made = births::birth(&self.wake, sys::eventfd_ready);
+        let made = births::birth(&self.wake, || sys::eventfd_ready().map(sys::own));
         made.is_ok_and(|fd| sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, fd, EPOLLIN as u32, TOMBSTONE).is_ok())
     }
 
@@ -541,14 +541,14 @@ impl Poller {
         has_item(self.epoll.load(SeqCst), self.wake.load(SeqCst)) || self.seems_open(slot)
     }
 
-    /// The same where that item is not found: the program may have taken the eventfd away, and any epoll that has the
-    /// number is taken for the queue's then.
+    /// The same where that item is not found: the program may have taken the eventfd away, and any epoll of ours that has
+    /// the number is taken for the queue's then.
     #[cold]
     fn seems_open(&self, slot: u32) -> bool {
         // Another thread may just be making a new one.
         let _hold = births::hold();
         let (epoll, wake) = (self.epoll.load(SeqCst), self.wake.load(SeqCst));
-        has_item(epoll, wake) || (!is_what_it_was(wake, slot, WAKE) && sys::is_eventpoll(epoll))
+        has_item(epoll, wake) || (!is_what_it_was(wake, slot, WAKE) && sys::is_queue(epoll))
     }
 
     /// Has the epoll an item for `fd`, that is for what the number is now? Nothing is changed.
@@ -568,7 +568,7 @@ impl Poller {
     }
 
     /// Gives the helpers back to the system. In verify mode some may have been closed without our notice, and
-    /// their numbers be the program's by now; a helper is what its name in /proc says.
+    /// their numbers be the program's by now; a helper is what has our mark.
     pub fn close_helpers(&self, slot: u32) {
         for (place, _, key) in self.helpers() {
             let fd = place.swap(-1, SeqCst);
@@ -584,7 +584,7 @@ impl Poller {
     /// In the child of a fork: closes everything, the kqueue descriptor too. `newborn`: the queue may not have come
     /// to its eventfd.
     pub fn close_all(&self, slot: u32, newborn: bool) {
-        let by_name = || newborn && sys::is_eventpoll(self.epoll.load(SeqCst));
+        let by_name = || newborn && sys::is_queue(self.epoll.load(SeqCst));
         let ours = front::is_in_front() || by_name() || self.is_still_open(slot);
         self.close_helpers(slot);
         self.last_process.store(-1, SeqCst);
@@ -690,7 +690,7 @@ fn is_of_another(fd: i32, slot: u32) -> bool {
 
 /// Is the descriptor a helper of that kind, and not another queue's?
 fn is_what_it_was(fd: i32, slot: u32, key: u64) -> bool {
-    if is_of_another(fd, slot) {
+    if is_of_another(fd, slot) || !sys::is_own(fd) {
         return false;
     }
     let name: &[u8] = match key {

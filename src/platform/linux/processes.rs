@@ -85,11 +85,14 @@ impl Poller {
     fn add_process(&self, slot: u32, index: u32, make: impl FnOnce() -> Result<i32>) -> Result<i32> {
         // Until the item is there, too: no dup2() of the program's comes in between.
         let _hold = births::hold();
-        let pidfd = births::birth_and_record(make, |fd| {
-            descriptors::note_process(fd, slot, index)?;
-            self.last_process.fetch_max(fd, SeqCst);
-            Ok(())
-        })?;
+        let pidfd = births::birth_and_record(
+            || make().map(sys::own),
+            |fd| {
+                descriptors::note_process(fd, slot, index)?;
+                self.last_process.fetch_max(fd, SeqCst);
+                Ok(())
+            },
+        )?;
         self.is_new(pidfd, None);
         match sys::epoll_ctl(self.descriptor(), EPOLL_CTL_ADD, pidfd, ITEM, key(index)) {
             Ok(()) => Ok(pidfd),
@@ -119,7 +122,7 @@ impl Poller {
                 }
             });
         }
-        found.filter(|&fd| front::is_in_front() || pidfd::is_pidfd(fd))
+        found.filter(|&fd| front::is_in_front() || is_own_pidfd(fd))
     }
 
     /// `shared`: the program has the same open file, which keeps its item until that is taken out.
@@ -174,9 +177,14 @@ impl Poller {
     }
 }
 
-/// Closes a recorded pidfd. In verify mode the number may be the program's by now.
+/// In verify mode the number may be the program's by now. (A duplicate of a pidfd of the program's is marked as it is.)
+fn is_own_pidfd(fd: i32) -> bool {
+    sys::is_own(fd) && pidfd::is_pidfd(fd)
+}
+
+/// Closes a recorded pidfd.
 fn close_pidfd(fd: i32) {
-    if front::is_in_front() || pidfd::is_pidfd(fd) {
+    if front::is_in_front() || is_own_pidfd(fd) {
         sys::close_raw(fd);
     }
     descriptors::disown(fd);

@@ -30,7 +30,7 @@ impl Poller {
         if old < 0 {
             return Err(Errno::EBADF);
         }
-        let new = sys::move_up(sys::epoll_create()?, sys::least_helper())?;
+        let new = sys::move_up(sys::own(sys::epoll_create()?), sys::least_helper())?;
         let renewal = Renewal { poller: self, slot, place, old, new, _hold: hold };
         if place == Place::MAIN {
             for (helper, events, key) in self.helpers() {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What Rust cannot say: a blocking call that pthread_cancel() may unwind through, and weak references to
- * functions that an older libc lacks.
+ * What Rust cannot say: a blocking call that pthread_cancel() may unwind through, weak references to functions that
+ * an older libc lacks, and what only some libcs have.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -58,4 +60,28 @@ int kq_epoll_wait(int epfd, struct epoll_event *events, int room, const struct t
 	if (mask != NULL)
 		return epoll_pwait(epfd, events, room, milliseconds(timeout), mask);
 	return epoll_wait(epfd, events, room, milliseconds(timeout));
+}
+
+#ifdef __GLIBC__
+/* A fully static program has but one namespace. */
+#pragma weak dladdr1
+#endif
+
+/*
+ * Not in one that dlmopen() made, with a libc of its own: there we may come before that one, but not before the
+ * program's.
+ */
+int kq_is_in_programs_namespace(void)
+{
+#ifdef __GLIBC__
+	static const char here;
+	struct link_map *map;
+	Dl_info info;
+	Lmid_t namespace;
+
+	if (dladdr1 != NULL && dladdr1(&here, &info, (void **)&map, RTLD_DL_LINKMAP) != 0 &&
+	    dlinfo(map, RTLD_DI_LMID, &namespace) == 0)
+		return namespace == LM_ID_BASE;
+#endif
+	return 1;
 }

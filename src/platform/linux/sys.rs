@@ -5,9 +5,9 @@
 
 use super::procfs::Path;
 use crate::errno::{Errno, Result};
-use crate::platform::unix;
+use crate::platform::{front, unix};
 use core::mem::MaybeUninit;
-use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use libc::{c_char, c_int, epoll_event, timespec};
 
 pub(in crate::platform) use libc::{__errno_location as errno_location, MAP_NORESERVE};
@@ -15,6 +15,13 @@ pub use unix::sys::*;
 
 extern "C" {
     pub(super) fn secure_getenv(name: *const c_char) -> *const c_char;
+    fn kq_is_in_programs_namespace() -> c_int;
+}
+
+/// Are the library and the program in one namespace of the loader's, with one libc?
+pub(super) fn is_in_programs_namespace() -> bool {
+    // SAFETY: no preconditions.
+    unsafe { kq_is_in_programs_namespace() != 0 }
 }
 
 fn futex_half(word: &AtomicUsize) -> *mut u32 {
@@ -30,6 +37,7 @@ fn futex_half(word: &AtomicUsize) -> *mut u32 {
 
 /// Sleeps until it is woken, no longer than a millisecond.
 pub fn park(word: &AtomicUsize, expected: usize) {
+    let errno = last_errno();
     let time = timespec { tv_sec: 0, tv_nsec: 1_000_000 };
     // SAFETY: the word is alive while we sleep, it is borrowed; a spurious return is allowed.
     unsafe {
@@ -41,6 +49,7 @@ pub fn park(word: &AtomicUsize, expected: usize) {
             &raw const time,
         );
     }
+    set_errno(errno);
 }
 
 pub fn unpark_one(word: &AtomicUsize) {
@@ -169,6 +178,29 @@ pub fn is_anonymous(fd: c_int, name: &[u8]) -> bool {
     }
 }
 
+/// The signal that would tell of news of an open file, if that were asked for: the last one marks a file as ours.
+const MARK: c_int = 64;
+const F_SETSIG: c_int = 10;
+const F_GETSIG: c_int = 11;
+/// No file could be marked here.
+static NO_MARKS: AtomicBool = AtomicBool::new(false);
+
+/// Marks a file that was made for the library, so that it is told from one of the program's that has its number later.
+/// Only where nobody tells of a close: else that cannot be.
+pub(super) fn own(fd: c_int) -> c_int {
+    // SAFETY: no pointers.
+    if !front::is_in_front() && unsafe { libc::fcntl(fd, F_SETSIG, MARK) } == -1 {
+        NO_MARKS.store(true, Relaxed);
+    }
+    fd
+}
+
+/// Is it a file that was marked? Yes where none could be.
+pub(super) fn is_own(fd: c_int) -> bool {
+    // SAFETY: no pointers.
+    NO_MARKS.load(Relaxed) || unsafe { libc::fcntl(fd, F_GETSIG) } == MARK
+}
+
 /// Is `fd` an epoll instance, by its name?
 pub fn is_eventpoll(fd: c_int) -> bool {
     is_anonymous(fd, b"anon_inode:[eventpoll]")
@@ -230,9 +262,9 @@ pub fn send_to_thread(signo: c_int, info: *mut libc::siginfo_t) {
     }
 }
 
-/// Is the number, which once was a queue's, still one?
+/// Is the number, which once was a queue's, still one? Asked where nobody tells of a close.
 pub fn is_queue(fd: c_int) -> bool {
-    is_eventpoll(fd)
+    is_own(fd) && is_eventpoll(fd)
 }
 
 /// `setsockopt` of an int at SOL_SOCKET.

@@ -8,6 +8,7 @@
 pub mod births;
 mod buffer;
 pub mod connector;
+pub mod copies;
 pub mod files;
 mod idle;
 #[path = "../linux/inspect.rs"]

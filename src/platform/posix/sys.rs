@@ -17,6 +17,11 @@ extern "C" {
     pub(super) fn secure_getenv(name: *const c_char) -> *const c_char;
 }
 
+/// There is but one namespace of the loader's that POSIX knows of.
+pub(super) fn is_in_programs_namespace() -> bool {
+    true
+}
+
 /// Every libc has its own name for it.
 pub(in crate::platform) unsafe fn errno_location() -> *mut c_int {
     // SAFETY: no preconditions.

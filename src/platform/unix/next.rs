@@ -2,7 +2,7 @@
 
 use super::sys;
 use core::ffi::{c_char, c_int, c_void, CStr};
-use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 use libc::{DIR, FILE};
 
 pub struct Next {
@@ -39,11 +39,14 @@ static FREOPEN: Next = Next::new(c"freopen");
 static FREOPEN64: Next = Next::new(c"freopen64");
 pub static MQ_CLOSE: Next = Next::new(c"mq_close");
 
+static ALL_RESOLVED: AtomicBool = AtomicBool::new(false);
+
 /// Called by the constructor.
 pub fn resolve_all() {
     for next in [&CLOSE, &DUP2, &DUP3, &CLOSE_RANGE, &FCLOSE, &PCLOSE, &CLOSEDIR, &FREOPEN, &FREOPEN64, &MQ_CLOSE] {
         next.resolve();
     }
+    ALL_RESOLVED.store(true, Relaxed);
 }
 
 /// Calls libc's function, or does what is said where nothing comes next.
@@ -74,7 +77,7 @@ extern "C-unwind" {
 /// not run yet.
 pub fn found(next: &Next) -> Option<*mut c_void> {
     next.get().or_else(|| {
-        let address = next.resolve();
+        let address = if ALL_RESOLVED.load(Relaxed) { core::ptr::null_mut() } else { next.resolve() };
         (!address.is_null()).then_some(address)
     })
 }

@@ -23,4 +23,8 @@ pub fn prepare() {}
 
 pub fn resume() {}
 
+pub fn are_held_for_fork() -> bool {
+    false
+}
+
 pub fn count_fork() {}

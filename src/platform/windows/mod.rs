@@ -15,6 +15,8 @@ pub mod births;
 mod buffer;
 #[path = "../posix/connector.rs"]
 pub mod connector;
+#[path = "../posix/copies.rs"]
+pub mod copies;
 mod crt;
 pub mod files;
 pub mod inspect;

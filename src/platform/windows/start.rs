@@ -18,6 +18,12 @@ pub fn ensure() {
     }
 }
 
+/// The same for a kqueue().
+#[inline]
+pub fn ensure_for_queue() {
+    ensure();
+}
+
 #[cold]
 fn start() {
     if STATE.compare_exchange(0, STARTING, AcqRel, Acquire).is_err() {

@@ -6,6 +6,7 @@ use super::exchange::{exchange, exchange_raw};
 use super::mask::{bit, bits, is_pending, set_of};
 use super::{sys, wants};
 use crate::errno::{Errno, Result};
+use crate::platform::copies;
 use crate::platform::front;
 use crate::platform::lock::Mutex;
 use core::mem::MaybeUninit;
@@ -40,7 +41,7 @@ pub(super) fn own() {
 /// No system call in a program without kqueue.
 pub(super) fn is_own_process() -> bool {
     let process = PROCESS.load(SeqCst);
-    process != 0 && sys::getpid() == process
+    process != 0 && sys::getpid() == process && !copies::is_copy()
 }
 
 pub(super) fn is_watched(signo: c_int) -> bool {
