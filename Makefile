@@ -82,6 +82,11 @@ build/options: force
 # What the header does not define, as the backend does not serve it.
 ABSENT = $(or $(if $(BACKEND),$(wildcard src/platform/$(BACKEND)/absent)),/dev/null)
 
+# What is below the prefix is found from where the other is, wherever the prefix has been moved to.
+below = $(and $(filter $(PREFIX)/%,$(1)),$(filter $(PREFIX)/%,$(2)))
+upwards = $(subst $(space),,$(patsubst %,../,$(subst /, ,$(patsubst $(PREFIX)/%,%,$(1)))))
+from = $(if $(call below,$(1),$(2)),$(call upwards,$(1))$(patsubst $(PREFIX)/%,%,$(2)),$(2))
+
 # Files and links that install places and uninstall removes.
 PLACED = $(LIBDIR)/$(SHARED) $(LIBDIR)/$(SONAME) $(LIBDIR)/libkqueue.so $(LIBDIR)/libkqueue.a \
     $(LIBDIR)/pkgconfig/libkqueue.pc $(CMAKEDIR)/libkqueue-config.cmake $(CMAKEDIR)/libkqueue-config-version.cmake \
@@ -102,7 +107,7 @@ install: all
 	    -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 	    -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
 	    libkqueue.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libkqueue.pc
-	sed -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@LIBS_PRIVATE@|$(subst $(space),;,$(strip $(LIBS_PRIVATE)))|' \
+	sed -e 's|@INCLUDEDIR@|$(call from,$(CMAKEDIR),$(INCLUDEDIR))|' -e 's|@LIBS_PRIVATE@|$(subst $(space),;,$(strip $(LIBS_PRIVATE)))|' \
 	    libkqueue-config.cmake.in > $(DESTDIR)$(CMAKEDIR)/libkqueue-config.cmake
 	sed -e 's|@VERSION@|$(VERSION)|' -e 's|@MAJOR@|$(firstword $(subst ., ,$(VERSION)))|' \
 	    libkqueue-config-version.cmake.in > $(DESTDIR)$(CMAKEDIR)/libkqueue-config-version.cmake

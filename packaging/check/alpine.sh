@@ -10,7 +10,8 @@ alpine_lint() {
         for value in "$pkgname" "$pkgver" "$pkgrel" "$pkgdesc" "$url" "$arch" "$license" "$source" "$sha512sums"; do
             test -n "$value"
         done
-        test "$pkgver" = "$2" && test "${#pkgdesc}" -lt 128' ash "$filled/alpine/APKBUILD" "$version"
+        test "$pkgver" = "$2"
+        test "${#pkgdesc}" -lt 128' ash "$filled/alpine/APKBUILD" "$version"
 }
 
 alpine_build() {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck, makepkg, and the package installed by pacman into an empty root and removed again.
+# By shellcheck and makepkg; and the package installed by pacman into an empty root and removed again.
 
 arch_lint() {
     bash -n "$filled/arch/PKGBUILD"

@@ -20,10 +20,14 @@ deb_lintian() {
 in_overlay() {
     rm -rf overlay
     mkdir -p overlay/upper overlay/work overlay/root
-    # An overlay's upper directory cannot be on another overlay, as in a container.
     "${as_root[@]}" unshare --mount sh -euc '
-        directory=$1 && shift
-        if [ "$(stat -f -c %T overlay)" = overlayfs ]; then mount -t tmpfs tmpfs overlay && mkdir overlay/upper overlay/work overlay/root; fi
+        directory=$1
+        shift
+        # What is written cannot be kept on another overlay, which the root of a container is.
+        if [ "$(stat -f -c %T overlay)" = overlayfs ]; then
+            mount -t tmpfs tmpfs overlay
+            mkdir overlay/upper overlay/work overlay/root
+        fi
         mount -t overlay -o lowerdir=/,upperdir=overlay/upper,workdir=overlay/work overlay overlay/root
         for mounted in dev proc sys; do mount --rbind "/$mounted" "overlay/root/$mounted"; done
         exec chroot overlay/root env -C "$directory" "$@"' sh "$PWD" "$@"
@@ -31,7 +35,7 @@ in_overlay() {
 
 deb_install() {
     in_overlay sh -euxc '
-        all() { find / -xdev "(" -name "*kqueue*" -o -name "kevent*" ")" ! -path "$PWD/*" | sort; }
+        all() { find /etc /usr /var/lib "(" -name "*kqueue*" -o -name "kevent*" ")" | sort; }
         all > before
         dpkg -i libkqueue0_*.deb libkqueue-dev_*.deb
         dpkg -V libkqueue0 libkqueue-dev

@@ -17,8 +17,14 @@ meson_project() { # LINKAGE, STATIC: what the project asks for with dependency(s
     needed=$(readelf -d project/built/consumer | grep -c 'NEEDED.*libkqueue.so.0') || true
     meson install -C project/built --no-rebuild --destdir "$PWD/root-$1"
     case $1 in
-    shared) [ "$needed" = 1 ] && [ -n "$(find "root-$1" -name libkqueue.so.0)" ] ;;
-    static) [ "$needed" = 0 ] && [ ! -e "root-$1" ] ;;
+    shared)
+        [ "$needed" = 1 ]
+        [ -n "$(find "root-$1" -name libkqueue.so.0)" ]
+        ;;
+    static)
+        [ "$needed" = 0 ]
+        [ ! -e "root-$1" ]
+        ;;
     esac
 }
 

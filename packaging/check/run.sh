@@ -10,6 +10,8 @@
 # stands what hands those out. Only that the archive compiles, without a network, is not tried then. A tool that is not
 # there skips its cases; with CI set that is a failure. The last line counts.
 
+# The files beside this one have what is set here, and the other way round.
+# shellcheck disable=SC2034
 set -u
 archive=$(realpath -e "${1:?usage: packaging/check/run.sh ARCHIVE [KIND...]}") || exit 1
 shift

@@ -27,13 +27,21 @@ vcpkg_port() { # LINKAGE
     test -s "$package/share/libkqueue/copyright"
     # What vcpkg itself refuses in a package.
     [ -z "$(find "$package" -type d -empty)" ]
-    [ ! -e "$package/debug/include" ] && [ ! -e "$package/debug/share" ]
+    [ ! -e "$package/debug/include" ]
+    [ ! -e "$package/debug/share" ]
     [ -z "$(find "$package" -name '*.cmake' ! -path '*/share/libkqueue/*')" ]
     # Its own path, which another machine has not.
-    ! grep -rlI "$PWD" "$package"
+    [ -z "$(grep -rlI "$PWD" "$package")" ]
     case $1 in
-    static) [ -z "$(find "$package" -name '*.so*')" ] && [ "$(find "$package" -name '*.a' | wc -l)" = 2 ] ;;
-    dynamic) [ -z "$(find "$package" -name '*.a')" ] && has_soname "$package" /lib && has_soname "$package/debug" /lib ;;
+    static)
+        [ -z "$(find "$package" -name '*.so*')" ]
+        [ "$(find "$package" -name '*.a' | wc -l)" = 2 ]
+        ;;
+    dynamic)
+        [ -z "$(find "$package" -name '*.a')" ]
+        has_soname "$package" /lib
+        has_soname "$package/debug" /lib
+        ;;
     esac
     # Moved, as vcpkg does with what it has built.
     rm -rf moved
