@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# rpmlint, rpmbuild, and the packages installed into an empty root and erased again.
+# rpmlint, rpmbuild without a network, and the packages installed into an empty root and erased again.
 
 in_root() { "${as_root[@]}" rpm --root "$work/rpm/root" "$@"; }
 
@@ -7,7 +7,7 @@ rpm_build() {
     mkdir -p SOURCES
     cp "$archive" SOURCES
     # The tools are Debian's here: no rpm says so.
-    rpmbuild --nodeps --define "_topdir $PWD" -ba "$filled/rpm/libkqueue.spec"
+    "${offline[@]}" rpmbuild --nodeps --define "_topdir $PWD" -ba "$filled/rpm/libkqueue.spec"
     rpmlint --strict -c "$here/rpmlint.toml" RPMS SRPMS
 }
 

@@ -28,9 +28,12 @@ unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR CFLAGS LDFLAGS PKG_CONFIG_PATH CARGO_TA
 filled=$work/filled
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' ../../Cargo.toml)
 consumers=$(realpath ../../tests/consumers)
-# What wants to be root, and what does not want to be, is so in a namespace of its own.
-as_root=() as_user=()
-if [ "$(id -u)" = 0 ]; then as_user=(unshare --map-user=1000 --map-group=1000); else as_root=(unshare --map-root-user); fi
+# What wants to be root, and what does not want to be, is so in a namespace of its own; one has no network.
+if [ "$(id -u)" = 0 ]; then
+    as_root=() as_user=(unshare --map-user=1000 --map-group=1000) offline=(unshare --net)
+else
+    as_root=(unshare --map-root-user) as_user=() offline=(unshare --map-root-user --net)
+fi
 
 if [ -n "${PREBUILT:-}" ]; then
     export PREBUILT
