@@ -9,6 +9,7 @@
 #   make check-model        the model-based tests find the errors seeded for them
 #   make mutants            break the library in 5,000 small ways: do the tests notice? Some hours; goes on where it
 #                           was stopped (FILES=src/filter/timer.rs; MINUTES, SAMPLE: no more than that; JOBS)
+#   make fuzz               anything at all for kevent(), chosen by what it reaches (Rust nightly, cargo-fuzz; SECONDS=600)
 #   make check-sanitizers   the library under ThreadSanitizer, AddressSanitizer (Rust nightly) and valgrind
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
 #   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source
@@ -19,7 +20,9 @@
 #   make check-programs     real programs on our kqueue beside themselves on epoll (PROGRAM='redis nginx' some of them)
 #   make check-consumers    small projects that find, build and run us with each build system and compiler
 #   make deb                Debian packages, in build/deb
-#   make dist               a release archive with the crates in it, in build/dist
+#   make dist               a release archive with the crates in it, in build/dist; beside it what packagers take
+#   make check-packages     builds, installs, uses and removes those packages (PACKAGES='rpm arch' some of them; QUICK=1
+#                           with the library that is built already, in a minute)
 #   make bench              as fast as hand-written epoll? All scenarios, in some minutes, on an idle machine
 #                           (SCENARIO='user-*' some of them; LIBKQUEUE=/path/to/libkqueue.so another library)
 #   make clean
@@ -82,6 +85,11 @@ build/options: force
 # What the header does not define, as the backend does not serve it.
 ABSENT = $(or $(if $(BACKEND),$(wildcard src/platform/$(BACKEND)/absent)),/dev/null)
 
+# What is below the prefix is found from where the other is, wherever the prefix has been moved to.
+below = $(and $(filter $(PREFIX)/%,$(1)),$(filter $(PREFIX)/%,$(2)))
+upwards = $(subst $(space),,$(patsubst %,../,$(subst /, ,$(patsubst $(PREFIX)/%,%,$(1)))))
+from = $(if $(call below,$(1),$(2)),$(call upwards,$(1))$(patsubst $(PREFIX)/%,%,$(2)),$(2))
+
 # Files and links that install places and uninstall removes.
 PLACED = $(LIBDIR)/$(SHARED) $(LIBDIR)/$(SONAME) $(LIBDIR)/libkqueue.so $(LIBDIR)/libkqueue.a \
     $(LIBDIR)/pkgconfig/libkqueue.pc $(CMAKEDIR)/libkqueue-config.cmake $(CMAKEDIR)/libkqueue-config-version.cmake \
@@ -102,7 +110,7 @@ install: all
 	    -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' \
 	    -e 's|@INCLUDEDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCLUDEDIR))|' \
 	    libkqueue.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libkqueue.pc
-	sed -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@LIBS_PRIVATE@|$(subst $(space),;,$(strip $(LIBS_PRIVATE)))|' \
+	sed -e 's|@INCLUDEDIR@|$(call from,$(CMAKEDIR),$(INCLUDEDIR))|' -e 's|@LIBS_PRIVATE@|$(subst $(space),;,$(strip $(LIBS_PRIVATE)))|' \
 	    libkqueue-config.cmake.in > $(DESTDIR)$(CMAKEDIR)/libkqueue-config.cmake
 	sed -e 's|@VERSION@|$(VERSION)|' -e 's|@MAJOR@|$(firstword $(subst ., ,$(VERSION)))|' \
 	    libkqueue-config-version.cmake.in > $(DESTDIR)$(CMAKEDIR)/libkqueue-config-version.cmake
@@ -135,6 +143,14 @@ check-full: stage
 
 check-sanitizers: stage
 	@CARGOFLAGS='$(CARGOFLAGS)' tests/sanitizers.sh $(STAGE)
+
+# What it finds that is new is kept in build/fuzz/corpus, what fails in build/fuzz.
+SECONDS = 600
+fuzz:
+	mkdir -p build/fuzz/corpus
+	perl -ne 'open F, ">build/fuzz/corpus/line-$$."; print F pack "H*", /^(\w+)$$/' tests/fuzz/corpus.hex
+	$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz --target-dir build/fuzz/target kevent build/fuzz/corpus \
+	    -- -max_total_time=$(SECONDS) -max_len=2000 -timeout=20 -artifact_prefix=build/fuzz/ -print_final_stats=1 -verbosity=1
 
 check-posix:
 	@$(MAKE) --no-print-directory stage BACKEND=posix STAGE=$(CURDIR)/build/posix
@@ -180,10 +196,14 @@ dist:
 	rm -rf build/dist && mkdir -p build/dist/libkqueue-$(VERSION)
 	git archive HEAD | tar -x -C build/dist/libkqueue-$(VERSION)
 	cd build/dist/libkqueue-$(VERSION) && mkdir -p .cargo && $(CARGO) vendor --locked vendor > .cargo/config.toml
-	cd build/dist && tar --sort=name --owner=0 --group=0 --numeric-owner \
-	    --mtime=@$$(git log -1 --format=%ct) -cf - libkqueue-$(VERSION) | xz -T0 > libkqueue-$(VERSION).tar.xz
+	cd build/dist && tar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+	    --mtime=@$$(git log -1 --format=%ct) -cf - libkqueue-$(VERSION) | xz -T2 > libkqueue-$(VERSION).tar.xz
 	rm -rf build/dist/libkqueue-$(VERSION)
+	packaging/fill.sh build/dist/libkqueue-$(VERSION).tar.xz build/dist/packaging
 	ls -l build/dist
+
+check-packages: dist $(if $(QUICK),all)
+	$(if $(QUICK),PREBUILT=$(RELEASE)) packaging/check/run.sh build/dist/libkqueue-$(VERSION).tar.xz $(PACKAGES)
 
 # The committed figures and the README's picture are those of a whole run on this library.
 BENCH_CHOICE = $(SCENARIO)$(LIBKQUEUE)$(REPETITIONS)
@@ -209,4 +229,5 @@ clean:
 force:
 
 .PHONY: all install uninstall stage demo check check-full check-posix check-cross check-old-kernel check-windows windows \
-    check-model check-sanitizers check-libevent check-programs check-consumers deb dist bench mutants clean force
+    check-model check-sanitizers fuzz check-libevent check-programs check-consumers check-packages deb dist bench mutants \
+    clean force

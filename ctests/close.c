@@ -508,6 +508,7 @@ TEST(spawn_file_actions_remove_nothing, "10.1 10.4")
     OK0(posix_spawn_file_actions_addclose(&actions, w.fd));
     OK0(posix_spawn_file_actions_adddup2(&actions, w.writer, w.other));
     OK0(posix_spawnp(&pid, "true", &actions, NULL, arguments, environ));
+    OK0(posix_spawn_file_actions_destroy(&actions));
     child_succeeds(pid);
     is_alive(&w);
 }

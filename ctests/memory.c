@@ -25,11 +25,13 @@ extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
+extern void __libc_free(void *);
 
 /* Allocations until one fails; 0: none does. */
 static atomic_int countdown;
 /* All allocations of the acts, whether they fail or not. */
 static atomic_int allocations;
+static atomic_int frees;
 static atomic_size_t allocated;
 
 static int fails(size_t size)
@@ -66,6 +68,12 @@ int posix_memalign(void **memory, size_t alignment, size_t size)
 void *aligned_alloc(size_t alignment, size_t size)
 {
     return fails(size) ? NULL : __libc_memalign(alignment, size);
+}
+
+void free(void *memory)
+{
+    atomic_fetch_add(&frees, 1);
+    __libc_free(memory);
 }
 
 /* ---- The n-th allocation ------------------------------------------------------------------------ */
@@ -194,6 +202,57 @@ TEST(growth_by_timers, "1.5 6.1")
 TEST(growth_by_descriptors, "1.5 3.5")
 {
     grows(EVFILT_READ, 1);
+}
+
+/* ---- In the place of what was there ------------------------------------------------------------- */
+
+/* A number becomes another file, by close() and dup2() or by dup2() alone, and is watched again. */
+static void replace(int kq, int number, int *writer, int round)
+{
+    int fds[2];
+    struct kevent changes[] = {
+        EVENT(number, EVFILT_READ, EV_ADD, 0, 0, round),
+        EVENT(*writer, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0, round),
+        EVENT(1, EVFILT_USER, 0, NOTE_TRIGGER, round, 0),
+        EVENT(2, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_ABSTIME | NOTE_NSECONDS, 1, round),
+    };
+    OK(pipe2(fds, O_CLOEXEC));
+    put(fds[1], 1);
+    if (round % 2)
+        OK(close(number));
+    OK(dup2(fds[0], number));
+    OK(dup2(fds[1], *writer));
+    OK(close(fds[0]));
+    OK(close(fds[1]));
+    OK(kevent(kq, changes, 4, NULL, 0, NULL));
+}
+
+/*
+ * A signal handler that interrupted malloc() may replace what is watched, trigger and collect (7.2): none of that asks
+ * for memory, or gives some back, once there was as much before.
+ */
+TEST(none_for_what_is_replaced, "7.2 10.1")
+{
+    static const struct timespec no_wait = {0, 0};
+    struct kevent ev[8];
+    int kq = queue(), fds[2];
+    pipe_pair(fds);
+    change(kq, 1, EVFILT_USER, EV_ADD | EV_CLEAR, 0, 0, 0);
+    for (int round = 0; round < 50; round++) {
+        int before = atomic_load(&allocations), freed = atomic_load(&frees);
+        replace(kq, fds[0], &fds[1], round);
+        CHECK_EQ(kevent(kq, NULL, 0, ev, 8, &no_wait), 4);
+        CHECK_EQ(kevent(kq, NULL, 0, ev, 8, &no_wait), 1); /* what is still to be read */
+        change(kq, fds[0], EVFILT_READ, EV_DISABLE, 0, 0, 0);
+        change(kq, fds[0], EVFILT_READ, EV_ENABLE, 0, 0, 0);
+        change(kq, fds[1], EVFILT_WRITE, EV_DELETE, 0, 0, 0);
+        if (round == 0)
+            CHECK(atomic_load(&allocations) > before); /* they are counted */
+        if (round > 1) {
+            CHECK_EQ(atomic_load(&allocations), before);
+            CHECK_EQ(atomic_load(&frees), freed);
+        }
+    }
 }
 
 /* ---- A limit of 2^30 descriptors ---------------------------------------------------------------- */

@@ -426,6 +426,22 @@ static void works_vnode(struct bench *bench)
     CHECK(comes(bench->kq, bench->file, EVFILT_VNODE).fflags & NOTE_WRITE);
 }
 
+static void prepare_fifo(struct bench *bench)
+{
+    if (mkfifo("fifo", 0600) == -1)
+        CHECK_EQ(errno, EEXIST);
+    bench->file = OK(open("fifo", O_RDWR | O_NONBLOCK));
+    CHANGE(bench, bench->file, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_ATTRIB, 0, 9);
+}
+
+static void works_fifo(struct bench *bench)
+{
+    struct stat stat;
+    OK(fstat(bench->file, &stat));
+    OK(fchmod(bench->file, stat.st_mode ^ 040));
+    CHECK_EQ(comes(bench->kq, bench->file, EVFILT_VNODE).fflags, NOTE_ATTRIB);
+}
+
 static void prepare_directory(struct bench *bench)
 {
     mkdir("directory", 0700);
@@ -1097,6 +1113,7 @@ const struct operation operations[] = {
     ADD(descriptor, works_process),
     ADD(vnode, works_vnode),
     ADD(directory, works_directory),
+    ADD(fifo, works_fifo),
     {"version", prepare_version, act_version, prepare_nothing, 0},
 
     CHANGED(read_again, works_read_again),

@@ -353,6 +353,21 @@ TEST(two_descriptors_of_one_file, "3.6")
     EXPECT_NEXT(kq, other, EVFILT_READ, EV_ADD, 0, 7, 0xbeef);
 }
 
+/* 3.6 2.9 What has grown is reported by the call that reports another descriptor of the same file. */
+TEST(growth_beside_another_of_the_same_file, "3.6 2.9")
+{
+    struct kevent ev[4], add;
+    int kq = queue(), fd = file_of(10), other = OK(open("file", O_RDONLY));
+    change(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, 0xfeed);
+    EXPECT_NEXT(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 10, 0xfeed);
+    grow("file", 5);
+    add = EVENT(other, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, 0xbeef);
+    CHECK_EQ(kevent(kq, &add, 1, ev, 4, &(struct timespec){0, 0}), 2);
+    EXPECT_EVENT(*find_event(ev, 2, fd, EVFILT_READ), fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 15, 0xfeed);
+    EXPECT_EVENT(*find_event(ev, 2, other, EVFILT_READ), other, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 15, 0xbeef);
+    nothing(kq);
+}
+
 /* 3.6 A file that was renamed or unlinked still grows for its descriptor. */
 TEST(growth_without_a_name, "3.6")
 {

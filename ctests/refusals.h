@@ -22,7 +22,7 @@ REFUSAL("getsockopt", getsockopt, ANY, E(EPERM, ENOSYS), "", GIVEN)
 REFUSAL("epoll_pwait2", epoll_pwait2, ANY, E(EPERM, ENOSYS), "", GIVEN)
 /* User space cannot make the queue readable, or be woken: EVFILT_USER, EVFILT_TIMER, EVFILT_SIGNAL, EVFILT_VNODE. */
 REFUSAL("eventfd", eventfd2, ANY, E(EPERM, ENOSYS),
-        "user trigger traced timer period signal handler sigaction fork helper close_queue vnode directory", GIVEN)
+        "user trigger traced timer period signal handler sigaction fork helper close_queue vnode directory fifo", GIVEN)
 REFUSAL("eventfd", eventfd2, ANY, E(EPERM, ENOSYS), "duplicate", EBADF)
 REFUSAL("timerfd_create", timerfd_create, ANY, E(EPERM, ENOSYS), "timer period close_queue", GIVEN)
 REFUSAL("timerfd_settime", timerfd_settime, ANY, E(EPERM, ENOSYS), "timer period close_queue", GIVEN)
@@ -42,6 +42,8 @@ REFUSAL("netlink", socket, FIRST(AF_NETLINK), E(EPERM, ENOSYS, EAFNOSUPPORT, EPR
         EOPNOTSUPP)
 REFUSAL("bind", NETLINK_BIND, ANY, E(EPERM, ENOSYS), "forks process_again", EOPNOTSUPP)
 REFUSAL("socket filter", setsockopt, THIRD(SO_ATTACH_FILTER), E(EPERM, ENOSYS), "forks process_again", EOPNOTSUPP)
+/* Of what pipe(2) made that it is no file: it is taken for a FIFO. */
+REFUSAL("fstatfs", fstatfs, ANY, E(EPERM, ENOSYS), "", GIVEN)
 /* The limit on descriptors. */
 REFUSAL("prlimit64", prlimit64, ANY, E(EPERM, ENOSYS), "", GIVEN)
 /* The program's own close_range() fails, and nothing is lost by it. */

@@ -114,18 +114,25 @@ fn archive_links_beside_another_rust_archive() {
     build("cc", "behind", "c", &[&reversed[..], &["-DOTHER".to_owned()]].concat());
 }
 
-/// `make uninstall` removes what `make install` placed, and installing twice is installing once.
+/// `make uninstall` removes what `make install` placed and nothing else, and installing twice is installing once. All
+/// of it goes where the variables say.
 #[test]
 fn uninstall_removes_what_install_placed() {
     let root = Path::new(TMP).join("root");
     let _ = fs::remove_dir_all(&root);
     let destination = format!("DESTDIR={}", root.display());
-    let variables = [destination.as_str(), "PREFIX=/usr", "LIBDIR=/usr/lib/some-linux"];
+    let variables = [
+        destination.as_str(),
+        "PREFIX=/usr",
+        "LIBDIR=/usr/lib/some-linux",
+        "INCLUDEDIR=/usr/include/some-linux",
+        "MANDIR=/opt/man",
+    ];
     make(&[&["install"], &variables[..]].concat());
     make(&[&["install"], &variables[..]].concat());
     let placed = files(&root);
     let expected = [
-        "usr/include/kqueue/sys/event.h",
+        "usr/include/some-linux/kqueue/sys/event.h",
         "usr/lib/some-linux/libkqueue.a",
         "usr/lib/some-linux/libkqueue.so",
         "usr/lib/some-linux/libkqueue.so.0",
@@ -133,12 +140,18 @@ fn uninstall_removes_what_install_placed() {
         "usr/lib/some-linux/pkgconfig/libkqueue.pc",
         "usr/lib/some-linux/cmake/libkqueue/libkqueue-config.cmake",
         "usr/lib/some-linux/cmake/libkqueue/libkqueue-config-version.cmake",
-        "usr/share/man/man2/kevent.2",
-        "usr/share/man/man2/kqueue.2",
+        "opt/man/man2/kevent.2",
+        "opt/man/man2/kqueue.2",
     ];
     assert_eq!(placed, expected.iter().map(PathBuf::from).collect());
+    let pkg_config = fs::read_to_string(root.join("usr/lib/some-linux/pkgconfig/libkqueue.pc")).unwrap();
+    let directories = "prefix=/usr\nlibdir=${prefix}/lib/some-linux\nincludedir=${prefix}/include/some-linux\n";
+    assert!(pkg_config.starts_with(directories), "{pkg_config}");
+
+    let not_ours = "usr/include/some-linux/kqueue/not-ours.h";
+    fs::write(root.join(not_ours), "").unwrap();
     make(&[&["uninstall"], &variables[..]].concat());
-    assert_eq!(files(&root), BTreeSet::new());
+    assert_eq!(files(&root), BTreeSet::from([PathBuf::from(not_ours)]));
 }
 
 /// It unwinds, so that two of the language's run-time systems are at work.

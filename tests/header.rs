@@ -2,7 +2,7 @@
 //!
 //! `UPDATE_HEADER=1 cargo test --test header` writes it anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -132,6 +132,20 @@ fn constants_are_macros_with_the_values_of_the_c_library() {
     for compiler in compilers() {
         compiler.compile("constants", &program);
     }
+}
+
+/// kqueue(2) names every constant and function of the header.
+#[test]
+fn manual_names_what_the_header_defines() {
+    let manual = fs::read_to_string(Path::new(ROOT).join("man/kqueue.2")).unwrap();
+    let words: BTreeSet<&str> = manual.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let functions = COMMITTED.lines().filter_map(|line| {
+        let name = line.strip_suffix(");")?.split('(').next()?.split([' ', '*']).next_back()?;
+        (!name.ends_with('_')).then_some(name)
+    });
+    let unnamed: Vec<&str> =
+        VALUES.iter().map(|&(name, _)| name).chain(functions).filter(|name| !words.contains(name)).collect();
+    assert!(unnamed.is_empty(), "man/kqueue.2 does not name {unnamed:?}");
 }
 
 /// The header needs no other before it.

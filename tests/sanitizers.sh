@@ -33,9 +33,17 @@ conformance() {
 
 # Our sigaction() must not be called while the runtime begins: no handlers of its own.
 export TSAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigill=0:handle_sigfpe=0:exitcode=66
-# These close a number that other threads use, on purpose (10.1, 10.2). The runtime keeps a mark for each number, and
-# reports that; it is no memory of the library's.
-CLOSE='close_while_in_use no_event_after_close'
+# The runtime keeps a mark for each number, no memory of the library's, and reports two uses of it in any order: that is
+# what these are about (10.1, 10.2). In a child of fork() in a program with threads it does not work at all, and of a
+# handler it reports that kevent() asks for memory (BUGS.md, "Signal handlers").
+CLOSE='threads.close_while_in_use threads.no_event_after_close'
+MARKS="$CLOSE found.close_range_closes_once stress.number_reused_by_an_epoll stress.waiter_left_by_siglongjmp
+    stress.no_state_spins"
+FORKS='process.fork_while_a_thread_waits process.fork_while_threads_are_inside process.fork_while_queues_are_born
+    stress.children_of_contending_threads stress.other_ways_to_have_children stress.handlers_of_one_thread
+    stress.handlers_of_two_threads'
+# Its own memory grows with each thread.
+MEMORY=stress.cancelled_waiters_leave_nothing
 
 thread() {
     RUSTFLAGS='-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer' \
@@ -55,7 +63,8 @@ if [ -z "$HOST" ] || ! command -v setarch > /dev/null; then
     say "skipped thread: no Rust nightly, or no setarch"
 elif thread > "$BUILD/thread.build" 2>&1; then
     program=$BUILD/thread/conformance
-    cases=$(setarch -R "$program" --list threads races | cut -d' ' -f1 | grep -v -e "${CLOSE% *}" -e "${CLOSE#* }")
+    for case in $MARKS $FORKS $MEMORY; do echo "$case"; done > "$BUILD/thread/left_out"
+    cases=$(setarch -R "$program" --list threads races process found stress | cut -d' ' -f1 | grep -vxFf "$BUILD/thread/left_out")
     conformance thread setarch -R "$program" -t 10 $cases
     # It sees what the library does: of these it has to report something.
     if setarch -R "$program" -t 10 $CLOSE 2>&1 | grep -q 'WARNING: ThreadSanitizer'; then say "ok      thread.sees_a_race"
@@ -80,8 +89,13 @@ fi
 
 if command -v valgrind > /dev/null; then
     make --no-print-directory -C ctests BUILD="$BUILD/plain" PREFIX_DIR="$STAGE" > "$BUILD/plain.build" 2>&1
+    # What is left out cannot be had under it: it has its own allocator and its own signals, takes no seccomp filter, makes
+    # one thread wait for the other, or would take an hour.
+    suites=$("$BUILD/plain/conformance" --list | sed 's/\..*//' | sort -u |
+        grep -vx -e absent -e cancel -e faults -e memory -e refusals -e races -e stress -e threads -e 'signal.*' -e interrupted)
+    # shellcheck disable=SC2086
     conformance valgrind valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
-        --errors-for-leak-kinds=definite "$BUILD/plain/conformance" -j 2 -t 30 user timer
+        --errors-for-leak-kinds=definite "$BUILD/plain/conformance" -j 2 -t 30 $suites
 else
     say "skipped valgrind: it is not installed"
 fi

@@ -166,7 +166,7 @@ struct Collection {
 /// What a look at the ready list came to.
 #[derive(Default)]
 struct Look {
-    /// The kernel is to be asked before it is reported.
+    /// The kernel is to be asked before it is reported, or before what is left of it.
     kernel_first: bool,
     /// The wait is to be shorter than the program's.
     short: sys::Timeout,
@@ -198,8 +198,10 @@ impl Collection {
             queue.expire(clock);
         }
         let kernel_can_tell = queue.kernel_can_tell() || self.slot.awaits_signals();
+        let drained = queue.contents.watches.drain;
         let mut look =
             Look { kernel_first: queue.begin(self.slot, out, kernel_can_tell, self.half), ..Look::default() };
+        look.kernel_first |= out.len() > 0 && queue.has_more_of_files(drained);
         self.kept = queue.contents.departures.len().min(self.half);
         if queue.contents.without_clock && !queue.contents.lookouts.is_empty() {
             look.short = timeout.is_none_or(is_long).then(|| sys::timespec_of(TICK));
@@ -227,6 +229,7 @@ impl Collection {
         let mut contents = slot.lock()?;
         let mut queue = slot.queue(&mut contents);
         queue.take_turn(&mut self.turn);
+        let drained = queue.contents.watches.drain;
         let plain = queue.report_plain_events(events, out);
         if plain < events.len() || queue.contents.has_ready() {
             cancellation.hold();
@@ -237,7 +240,9 @@ impl Collection {
         // turns, so it has none when it begins to say again what it has told of in this collection.
         self.repeated += if news { 0 } else { events.len() };
         let full = events.len() >= room;
-        let again = core::mem::take(&mut queue.contents.rearmed) || (full && self.repeated <= self.told + PLACES);
+        let again = core::mem::take(&mut queue.contents.rearmed)
+            || (full && self.repeated <= self.told + PLACES)
+            || (out.len() > 0 && queue.has_more_of_files(drained));
         let stuck = queue.check_staleness(full);
         let goes_on = again && out.room() > self.kept && (out.len() > 0 || self.kept > 0);
         if !goes_on {
@@ -324,6 +329,11 @@ impl Queue<'_> {
             // A time-out of 0 does not block under the lock.
             let _ = self.kernel.wait(buffer, 1, &Some(sys::timespec_of(0)), None, None);
         }
+    }
+
+    /// Did what was told of one file bring in news of others, since they were `drained` last?
+    fn has_more_of_files(&self, drained: u32) -> bool {
+        self.contents.watches.drain != drained && self.contents.has_ready()
     }
 
     /// Ends it: who comes next must see what is left.

@@ -76,6 +76,11 @@ with_meson() { # STATIC
 with_make() {
     cp "$here/make/Makefile" "$program" . && make
 }
+with_make_by_hand() {
+    # shellcheck disable=SC2016 # make expands these
+    printf 'LDLIBS = -lkqueue\nconsumer: program.o\n\t$(CC) $(LDFLAGS) -o $@ program.o $(LDLIBS)\n' > Makefile
+    cp "$program" . && make CFLAGS="$INCLUDE" LDFLAGS="$LIBRARY"
+}
 
 consumer "autotools, pkg-config" "autoreconf pkg-config make cc" autotools
 consumer "autotools, by hand" "autoreconf make cc" autotools --without-pkg-config CPPFLAGS="$INCLUDE" LDFLAGS="$LIBRARY"
@@ -86,6 +91,8 @@ consumer "cmake, find_path and find_library" "cmake cc" with_cmake find
 consumer "meson" "meson ninja pkg-config cc" with_meson false
 consumer "meson, static" "meson ninja pkg-config cc" with_meson true
 consumer "make" "make pkg-config cc" with_make
+# A Makefile that knows of nothing but -lkqueue: CFLAGS and LDFLAGS are the user's.
+consumer "make, by hand" "make cc" with_make_by_hand
 
 # ---- Compilers and languages ------------------------------------------------------------------------
 
@@ -128,6 +135,29 @@ for compiler in gcc clang; do
     consumer "$compiler, the archive" "$compiler pkg-config" compile_archive $compiler
 done
 
+# ---- Programs that were not built for us ------------------------------------------------------------
+
+# Built with the C library's header, linked with a library of its name; ours comes in its place.
+of_the_c_library() {
+    mkdir -p sys && cp "$here/c-library.h" sys/event.h
+    echo 'int kqueue(void) { return -1; } int kevent(void) { return -1; } void libkqueue_drain_pending_close(void) {}' > stub.c
+    sed 's/    puts(/    libkqueue_drain_pending_close();\n    puts(/' "$program" > program.c
+    cc -shared -fPIC -Wl,-soname,libkqueue.so.0 -o libkqueue.so stub.c && ln -sf libkqueue.so libkqueue.so.0 &&
+        cc -Wall -Wextra -Werror -I. -o consumer program.c -L. -lkqueue && ! LD_LIBRARY_PATH=. ./consumer
+}
+consumer "a program of the C library" "cc" of_the_c_library
+
+# Linked with no libkqueue: it asks at run time whether there is one.
+looks_it_up() {
+    sed 's/int main(void)/int main(void) __attribute__((unused));\n#pragma weak kqueue\n#pragma weak kevent\nint main(void)/
+        s/    struct kevent kev;/    struct kevent kev;\n    if (!kqueue || !kevent) return 3;/
+        s/int kq = kqueue(), n;/int kq = kqueue ? kqueue() : -1, n;/' "$program" > weak.c
+    # shellcheck disable=SC2046
+    cc -o weak -Wno-address $(pkg-config --cflags libkqueue) weak.c && { ./weak; [ $? = 3 ]; } &&
+        printf '#!/bin/sh\nLD_PRELOAD=%s exec ./weak\n' "$PREFIX_DIR/lib/libkqueue.so" > consumer && chmod +x consumer
+}
+consumer "weak symbols, LD_PRELOAD" "cc pkg-config" looks_it_up
+
 # ---- Another Rust archive beside ours ---------------------------------------------------------------
 
 beside_rust() { # ORDER
@@ -150,6 +180,17 @@ RUST
 }
 consumer "beside a Rust archive that comes first" "rustc cc" beside_rust first
 consumer "beside a Rust archive that comes last" "rustc cc" beside_rust last
+
+# ---- The pages of doc/ ------------------------------------------------------------------------------
+
+if need cc c++ pkg-config; then
+    "$here/../pages.sh" "$build/pages" > "$build/pages.log"
+    sed '$d' "$build/pages.log"
+    read -r ok _ not_ok _ <<COUNTS
+$(tail -n 1 "$build/pages.log")
+COUNTS
+    passed=$((passed + ok)) failed=$((failed + not_ok))
+fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

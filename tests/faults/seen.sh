@@ -9,6 +9,7 @@
 
 suite=${1:?the conformance suite}
 shift
+PATIENCE=60
 table=$(dirname "$0")/../../ctests/faults.h
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -18,11 +19,12 @@ command -v strace > /dev/null || { echo "seen.sh: no strace"; exit 0; }
 # The cases of these put a filter on their own calls, and use ptrace's stop for it.
 cases=${*:-$("$suite" --list | sed -n 's/^\([a-z_]*\)\..*/\1/p' | sort -u | grep -v -e faults -e refusals -e memory)}
 for case in $cases; do
-    # Slow: what fails by that alone, or is not through in its time, is not the matter here. Some versions of strace crash
-    # now and then with -k.
+    # Slow: what fails by that alone, or is not through in its time, is not the matter here: the calls of a suite are the
+    # same ones over and over. Some versions of strace crash now and then with -k.
     for try in 1 2 3; do
-        strace -f -k -qq -e signal=none -e trace='!close,clock_gettime,futex,exit_group,exit,restart_syscall,rt_sigreturn,execve' \
+        timeout -k 5 "$PATIENCE" strace -f -k -qq -e signal=none -e trace='!close,clock_gettime,futex,exit_group,exit,restart_syscall,rt_sigreturn,execve' \
             -o "$work/trace" "$suite" -j 2 -t 5 "$case" > "$work/output" 2>&1
+        [ $? = 124 ] && echo "cut off after $PATIENCE s" >> "$work/output" && break
         grep -q '^[0-9]* passed' "$work/output" && break
     done
     awk '

@@ -240,6 +240,7 @@ CASE(dup2_beside_births)
     if (!in_front)
         skip("dup2() goes round the library");
     CHECK(file);
+    alarm(300); /* it is a second's work of three threads: beside others' that is long */
     OK(fstat(fileno(file), &mine));
     for (int i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, use_helpers, NULL), 0);
