@@ -3,6 +3,8 @@
 #define SUITE "cancel"
 #include "suite.h"
 
+#include "events.h"
+
 #include <stdatomic.h>
 
 static const struct timespec no_wait = {0, 0};
@@ -230,6 +232,32 @@ TEST(other_waiters_stay, "1.13")
     CHECK_EQ(callers[3].result, 1);
     CHECK_EQ(callers[1].ev[0].ident + callers[3].ev[0].ident, 3);
     nothing(kq);
+}
+
+static void *close_cancelled(void *argument)
+{
+    OK0(pthread_cancel(pthread_self()));
+    close(*(int *)argument);
+    FAIL("close() is no cancellation point");
+}
+
+/* 1.13 10.1 A close() that is cancelled has closed nothing, and drops nothing: neither a knote nor a queue. */
+TEST(cancelled_close_drops_nothing, "1.13 10.1 10.2")
+{
+    struct thread thread;
+    int kq = queue(), fds[2];
+    pipe_pair(fds);
+    change(kq, fds[0], EVFILT_READ, EV_ADD, 0, 0, 5);
+    start(&thread, close_cancelled, &fds[0]);
+    CHECK(join(&thread) == PTHREAD_CANCELED);
+    CHECK(is_open(fds[0]));
+    put(fds[1], 1);
+    EXPECT_NEXT(kq, fds[0], EVFILT_READ, EV_ADD, 0, 1, 5);
+    start(&thread, close_cancelled, &kq);
+    CHECK(join(&thread) == PTHREAD_CANCELED);
+    EXPECT_NEXT(kq, fds[0], EVFILT_READ, EV_ADD, 0, 1, 5);
+    change(kq, fds[0], EVFILT_READ, EV_DELETE, 0, 0, 0);
+    queue_works(kq);
 }
 
 /* 1.13 Cancellation leaks nothing: no descriptor, and close of the kqueue need not wait for the dead. */

@@ -58,7 +58,8 @@ FAULT(pipe2, ANY, E(EMFILE, ENFILE), GIVEN)
 FAULT(ppoll, ANY, E(EINTR, ENOMEM), GIVEN | WORKS | LATER)
 FAULT(clone3, ANY, E(EAGAIN, ENOMEM), GIVEN | WORKS)
 FAULT(mprotect, ANY, NONE, WORKS) /* the thread's stack */
-FAULT(madvise, ANY, NONE, WORKS)
+/* That, too; and on Linux a child by a bare clone() is known by its number alone then. */
+FAULT(madvise, ANY, E(EINVAL, ENOMEM, EPERM), WORKS)
 
 /* ---- Helpers ------------------------------------------------------------------------------------ */
 

@@ -27,7 +27,7 @@ use crate::registry::Slot;
 /// How many events one call of the kernel's brings at most.
 const BATCH: usize = 1024;
 /// For shorter eventlists, so that a kevent() fits into the smallest stack of a thread's.
-const MIDDLE_BATCH: usize = 256;
+const MIDDLE_BATCH: usize = 128;
 /// For short ones, so that a kevent() in a handler on a small stack needs little of it.
 const SMALL_BATCH: usize = 32;
 

@@ -65,6 +65,12 @@ int start_role(const char *name, long *printed);
 
 _Noreturn void fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 _Noreturn void skip(const char *reason);
+/* Some of it the sanitizer's own side does not bear, with poll() either. */
+#ifdef __SANITIZE_ADDRESS__
+#define NOT_WITH_ASAN(reason) skip(reason)
+#else
+#define NOT_WITH_ASAN(reason) ((void)0)
+#endif
 #define FAIL(...) fail(__FILE__, __LINE__, __VA_ARGS__)
 #define CHECK(cond) ((cond) ? (void)0 : FAIL("%s is false, errno %s", #cond, strerror(errno)))
 #define CHECK_EQ(a, b) check_eq(__FILE__, __LINE__, #a " == " #b, (intmax_t)(a), (intmax_t)(b))

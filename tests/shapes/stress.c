@@ -38,13 +38,6 @@ static int parts(void)
     return count;
 }
 
-/* Some of it the sanitizer's own side does not bear, with poll() either. */
-#ifdef __SANITIZE_ADDRESS__
-#define NOT_WITH_ASAN(reason) skip(reason)
-#else
-#define NOT_WITH_ASAN(reason) ((void)0)
-#endif
-
 /* ---- fork ------------------------------------------------------------------------------------------- */
 
 static atomic_int stop;

@@ -84,10 +84,12 @@ pub fn unwatch(inotify: c_int, watch: c_int) {
 
 /// Reads what an inotify instance has and calls `each` with it. False: there was nothing.
 pub fn read_events(inotify: c_int, mut each: impl FnMut(FileEvent)) -> bool {
+    // Three names of the longest: it lies on stacks that may be small, and there are not many events at a time.
+    const ROOM: usize = 1024;
     #[repr(C, align(8))]
-    struct Buffer([MaybeUninit<u8>; 4096]);
+    struct Buffer([MaybeUninit<u8>; ROOM]);
     const HEAD: usize = size_of::<libc::inotify_event>();
-    let mut buffer = Buffer([const { MaybeUninit::uninit() }; 4096]);
+    let mut buffer = Buffer([const { MaybeUninit::uninit() }; ROOM]);
     let mut any = false;
     loop {
         // SAFETY: the buffer is ours and its length is given.
