@@ -1,29 +1,19 @@
 //! An index by hash: open addressing, in one allocation that the index points to the beginning of.
 //!
 //! That is what leak checkers look for: a table that is pointed into, as hashbrown's is, valgrind calls possibly lost in
-//! every program that exits with a kqueue open. What grows does so by `reserve` alone, which may be refused.
+//! every program that exits with a kqueue open. It grows by `reserve` alone, which may be refused.
 
 use crate::errno::{Errno, Result};
 
-#[derive(Clone, Copy)]
-enum Place<T> {
-    Empty,
-    /// Something was here, and the search goes on behind it.
-    Left,
-    Full(T),
-}
-
 pub struct Index<T> {
-    /// A power of two, or none; never all in use.
-    places: Vec<Place<T>>,
+    /// A power of two, or none; never all full. From where the hash of an entry leads to, to where it is, all are.
+    places: Vec<Option<T>>,
     len: usize,
-    /// The places that are not empty.
-    used: usize,
 }
 
 impl<T: Copy> Index<T> {
     pub const fn new() -> Self {
-        Index { places: Vec::new(), len: 0, used: 0 }
+        Index { places: Vec::new(), len: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -31,16 +21,17 @@ impl<T: Copy> Index<T> {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        self.places.iter().filter_map(|place| match place {
-            Place::Full(entry) => Some(*entry),
-            _ => None,
-        })
+        self.places.iter().filter_map(|place| *place)
+    }
+
+    fn mask(&self) -> usize {
+        self.places.len().wrapping_sub(1)
     }
 
     /// The places where an entry of that hash may be, in order.
     #[inline]
     fn probe(&self, hash: u64) -> impl Iterator<Item = usize> {
-        let mask = self.places.len().wrapping_sub(1);
+        let mask = self.mask();
         let first = (hash ^ hash >> 32) as usize;
         (0..self.places.len()).map(move |step| first.wrapping_add(step) & mask)
     }
@@ -48,10 +39,8 @@ impl<T: Copy> Index<T> {
     #[inline]
     fn position(&self, hash: u64, is_it: impl Fn(T) -> bool) -> Option<usize> {
         for at in self.probe(hash) {
-            match self.places[at] {
-                Place::Full(entry) if is_it(entry) => return Some(at),
-                Place::Empty => return None,
-                _ => {}
+            if is_it(self.places[at]?) {
+                return Some(at);
             }
         }
         None
@@ -59,56 +48,60 @@ impl<T: Copy> Index<T> {
 
     #[inline]
     pub fn find(&self, hash: u64, is_it: impl Fn(T) -> bool) -> Option<T> {
-        match self.places[self.position(hash, is_it)?] {
-            Place::Full(entry) => Some(entry),
-            _ => None,
-        }
+        self.places[self.position(hash, is_it)?]
+    }
+
+    /// To put another in its place, of the same hash.
+    #[allow(dead_code)] // not every backend's
+    pub fn find_mut(&mut self, hash: u64, is_it: impl Fn(T) -> bool) -> Option<&mut T> {
+        let at = self.position(hash, is_it)?;
+        self.places[at].as_mut()
     }
 
     /// Room for so many more. `ENOMEM`.
-    pub fn reserve(&mut self, more: usize, hash: impl Fn(T) -> u64) -> Result<()> {
-        let fits = |used: usize, places: usize| used + more <= places / 4 * 3;
-        if fits(self.used, self.places.len()) {
-            return Ok(());
-        }
+    pub fn reserve(&mut self, more: usize, hash_of: impl Fn(T) -> u64) -> Result<()> {
         let mut size = self.places.len().max(8);
-        // With a quarter to spare, or those that have left would soon make it full again.
-        while !fits(self.len + size / 4, size) {
+        while self.len + more > size / 4 * 3 {
             size *= 2;
+        }
+        if size == self.places.len() {
+            return Ok(());
         }
         let mut places = Vec::new();
         places.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
-        places.resize(size, Place::Empty);
-        let old = core::mem::replace(self, Index { places, len: 0, used: 0 });
+        places.resize(size, None);
+        let old = core::mem::replace(self, Index { places, len: 0 });
         for entry in old.iter() {
-            self.insert(hash(entry), entry);
+            self.insert(hash_of(entry), entry);
         }
         Ok(())
     }
 
     /// Adds an entry, for which there is room. The same one must not be there.
     pub fn insert(&mut self, hash: u64, entry: T) {
-        let free = self.probe(hash).find(|&at| !matches!(self.places[at], Place::Full(_)));
-        if let Some(at) = free {
-            self.used += usize::from(matches!(self.places[at], Place::Empty));
+        if let Some(at) = self.probe(hash).find(|&at| self.places[at].is_none()) {
+            self.places[at] = Some(entry);
             self.len += 1;
-            self.places[at] = Place::Full(entry);
         }
     }
 
-    /// Takes an entry out, if it is there.
-    pub fn remove(&mut self, hash: u64, is_it: impl Fn(T) -> bool) {
-        let Some(at) = self.position(hash, is_it) else { return };
-        self.len -= 1;
-        self.places[at] = Place::Left;
-        // Behind the end of a run nothing is searched for.
-        let mask = self.places.len() - 1;
-        let mut at = at;
-        while matches!(self.places[at], Place::Left) && matches!(self.places[(at + 1) & mask], Place::Empty) {
-            self.places[at] = Place::Empty;
-            self.used -= 1;
-            at = at.wrapping_sub(1) & mask;
+    /// Takes an entry out, if it is there. Those behind it move up, so that what comes and goes leaves nothing, and asks
+    /// for no memory.
+    pub fn remove(&mut self, hash: u64, is_it: impl Fn(T) -> bool, hash_of: impl Fn(T) -> u64) {
+        let Some(mut hole) = self.position(hash, is_it) else { return };
+        let mask = self.mask();
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let Some(entry) = self.places[at] else { break };
+            let way = self.probe(hash_of(entry)).next().map_or(0, |first| at.wrapping_sub(first) & mask);
+            if way >= at.wrapping_sub(hole) & mask {
+                self.places[hole] = Some(entry);
+                hole = at;
+            }
         }
+        self.places[hole] = None;
+        self.len -= 1;
     }
 }
 
@@ -136,7 +129,7 @@ mod tests {
                 index.insert(hash((key, turn)), (key, turn));
                 map.insert(key, turn);
             } else if state & 1 << 40 != 0 {
-                index.remove(hash((key, 0)), |entry| entry.0 == key);
+                index.remove(hash((key, 0)), |entry| entry.0 == key, hash);
                 map.remove(&key);
             }
             assert_eq!(index.len(), map.len());
@@ -145,22 +138,27 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_come_and_go_do_not_make_it_grow() {
+    fn what_comes_and_goes_asks_for_no_memory() {
         let mut index = Index::new();
-        for entry in 0..10_000u32 {
-            let hash = |entry: u32| u64::from(entry).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let hash = |entry: u32| u64::from(entry).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        index.reserve(5, hash).unwrap();
+        let memory = index.places.as_ptr();
+        for entry in 0..4 {
+            index.insert(hash(entry), entry);
+        }
+        for entry in 4..10_000u32 {
             index.reserve(1, hash).unwrap();
             index.insert(hash(entry), entry);
-            index.remove(hash(entry), |other| other == entry);
+            index.remove(hash(entry), |other| other == entry, hash);
         }
-        assert_eq!(index.places.len(), 8);
+        assert_eq!((index.places.as_ptr(), index.len()), (memory, 4));
     }
 
     #[test]
     fn nothing_is_found_in_an_empty_one() {
         let mut index = Index::<u32>::new();
         assert_eq!(index.find(3, |_| true), None);
-        index.remove(3, |_| true);
+        index.remove(3, |_| true, |_| 3);
         assert_eq!(index.len(), 0);
     }
 }

@@ -172,7 +172,9 @@ impl Queue<'_> {
         let contents = &mut *self.contents;
         let Knote { ident, filter, .. } = contents.knotes[id];
         if !filter.is_descriptor() {
-            contents.named.remove(hash(filter, ident), |other| other == id);
+            let knotes = &contents.knotes;
+            let rehash = |id: KnoteId| hash(knotes[id].filter, knotes[id].ident);
+            contents.named.remove(hash(filter, ident), |other| other == id, rehash);
         }
         contents.knotes.remove(id);
     }

@@ -188,7 +188,7 @@ impl Watches {
     pub fn number(&mut self, id: WatchId, wd: i32) {
         let before = core::mem::replace(&mut self.watches.slots[id as usize].wd, wd);
         if before >= 0 {
-            self.by_number.remove(hash(before), |entry| entry.1 == id);
+            self.by_number.remove(hash(before), |entry| entry.1 == id, |(wd, _)| hash(wd));
         }
         // Room was reserved with the watch, and each has one entry at most.
         if wd >= 0 {

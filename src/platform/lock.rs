@@ -110,6 +110,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> Result<Guard<'_, T>> {
 }
 
 /// The same, for no longer than until `give_up` says so. `None`: it did, or the calling thread holds the lock already.
+#[allow(dead_code)] // not every backend's
 pub fn lock_unless<T>(mutex: &Mutex<T>, give_up: impl FnMut() -> bool) -> Option<Guard<'_, T>> {
     if let Some(guard) = mutex.try_lock() {
         return Some(guard);

@@ -215,8 +215,9 @@ CASE(closedir_closes)
 CASE(closedir_of_no_directory)
 {
 #ifdef __GLIBC__
-    DIR *volatile none = NULL;
-    CHECK(closedir(none) == -1 && errno == EINVAL);
+    /* Not by its name: the header does not want it. */
+    int (*volatile close_it)(DIR *) = closedir;
+    CHECK(close_it(NULL) == -1 && errno == EINVAL);
 #else
     skip("this libc does not refuse it");
 #endif

@@ -208,7 +208,9 @@ impl Table {
     }
 
     fn unlink(&mut self, fd: i32, place: Place, at: usize) {
-        self.index.remove(hash(fd, place), |other| other as usize == at);
+        let items = &self.items;
+        let rehash = |at: u32| hash(items[at as usize].fd, items[at as usize].place);
+        self.index.remove(hash(fd, place), |other| other as usize == at, rehash);
     }
 
     fn remove(&mut self, at: usize) {
@@ -217,8 +219,9 @@ impl Table {
         self.items.swap_remove(at);
         if let Some(&Item { fd, place, .. }) = self.items.get(at) {
             let last = self.items.len() as u32;
-            self.index.remove(hash(fd, place), |other| other == last);
-            self.index.insert(hash(fd, place), at as u32);
+            if let Some(number) = self.index.find_mut(hash(fd, place), |other| other == last) {
+                *number = at as u32;
+            }
         }
     }
 

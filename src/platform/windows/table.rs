@@ -230,7 +230,9 @@ impl Table {
         let Some(item) = self.items[id as usize].take() else { return };
         self.requests.abandon(afd, item.interest);
         self.requests.abandon(afd, item.guard);
-        self.index.remove(hash(item.number, item.place), |other| other == id);
+        let all = &self.items;
+        let rehash = |id: u32| all[id as usize].as_ref().map_or(0, |item| hash(item.number, item.place));
+        self.index.remove(hash(item.number, item.place), |other| other == id, rehash);
         if item.is_idle {
             self.idle.retain(|&other| other != id);
         }
