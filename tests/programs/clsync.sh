@@ -29,10 +29,11 @@ tests() {
     rm -rf "$dir"
     mkdir -p "$dir/sub"
     : > "$told"
+    rm -f "$LOGS/calls-$monitor"
     echo text | tee "$dir/file" "$dir/moved" "$dir/gone" > "$dir/sub/inner"
     printf '#!/bin/sh\necho "$4" >> %s\n' "$told" > "$BUILD/handler-$monitor"
     chmod +x "$BUILD/handler-$monitor"
-    start "$LOGS/clsync-$monitor" "$BUILD/both/clsync" --monitor="$monitor" --mode=simple --watch-dir="$dir" \
+    start "$LOGS/clsync-$monitor" env KQUEUE_DEBUG=1 KQUEUE_DEBUG_FILE="$LOGS/calls-$monitor" "$BUILD/both/clsync" --monitor="$monitor" --mode=simple --watch-dir="$dir" \
         --sync-handler="$BUILD/handler-$monitor" --delay-sync=1 --delay-collect=1 --threshold-bigfile=0 --skip-initialsync
     # seen PATH...: waits until each is told of.
     seen() {
@@ -76,5 +77,9 @@ tests() {
 }
 tests inotify > "$LOGS/tree.epoll"
 tests kqueue > "$LOGS/tree.kqueue"
+# method MONITOR: whether it called our library.
+method() { if [ -s "$LOGS/calls-$1" ]; then echo kqueue; else echo inotify; fi; }
+assert_method inotify "$(method inotify)"
+assert_method kqueue "$(method kqueue)"
 suite tree inotify kqueue
 finish

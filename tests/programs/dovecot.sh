@@ -15,8 +15,9 @@ fetch dovecot
 HERE=$PWD/tests/programs
 
 build() {
+    export CPPFLAGS='' LDFLAGS='' LIBS=''
     if [ "$1" = kqueue ]; then
-        export CPPFLAGS=$KQUEUE_CFLAGS LDFLAGS=$KQUEUE_LDFLAGS LIBS=-lkqueue
+        CPPFLAGS=$KQUEUE_CFLAGS LDFLAGS=$KQUEUE_LDFLAGS LIBS=-lkqueue
         set -- kqueue kqueue
     else
         set -- epoll inotify

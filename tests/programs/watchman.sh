@@ -31,7 +31,7 @@ tests() {
     chmod 700 "$state"
     echo "{\"watcher\": \"$watcher\"}" > "$dir/.watchmanconfig"
     echo text | tee "$dir/file" "$dir/moved" "$dir/gone" > "$dir/sub/inner"
-    start "$LOGS/server-$watcher" env HOME="$state" "$BUILD/both/watchman" -U "$state/socket" --statefile="$state/state" \
+    start "$LOGS/server-$watcher" env HOME="$state" KQUEUE_DEBUG=1 KQUEUE_DEBUG_FILE="$LOGS/calls-$watcher" "$BUILD/both/watchman" -U "$state/socket" --statefile="$state/state" \
         --logfile="$LOGS/log-$watcher" --foreground
     for ((n = 0; n < 100; n++)); do
         [ -S "$state/socket" ] && break
@@ -66,8 +66,12 @@ tests() {
     tell nothing grep -q '"files":\[\]' <<< "$(ask since "$dir" "$(ask clock "$dir" | sed -n 's/.*"clock":"\([^"]*\)".*/\1/p')")"
     stop_all
 }
-rm -f "$LOGS"/said-* "$LOGS"/ask-*
+rm -f "$LOGS"/said-* "$LOGS"/ask-* "$LOGS"/calls-*
 tests inotify > "$LOGS/tree.epoll"
 tests kqueue > "$LOGS/tree.kqueue"
+# method WATCHER: whether it called our library.
+method() { if [ -s "$LOGS/calls-$1" ]; then echo kqueue; else echo inotify; fi; }
+assert_method inotify "$(method inotify)"
+assert_method kqueue "$(method kqueue)"
 suite tree inotify kqueue
 finish
