@@ -212,6 +212,7 @@ impl Queue<'_> {
                 if self.watch_again(watch, m).is_err() {
                     let fd = self.contents.knotes[member.knote].fd();
                     self.contents.knotes[member.knote].state.insert(State::TICK);
+                    self.look_out_for_file(member.knote);
                     self.contents.watches.suspect(fd);
                 }
             }

@@ -22,6 +22,8 @@ pub enum Way {
     Front,
     /// The same, but nobody tells of closes (KQUEUE_VERIFY).
     Behind,
+    /// As on a system without process descriptors.
+    ByNumber,
     /// Random sequences against the model.
     Model,
     /// The tests that stand in the library's source.
@@ -61,6 +63,7 @@ impl Case {
         match self.way {
             Way::Front => self.name.clone(),
             Way::Behind => format!("{}@behind", self.name),
+            Way::ByNumber => format!("{}@nopidfd", self.name),
             Way::Model | Way::Unit => self.name.clone(),
         }
     }
@@ -80,6 +83,10 @@ impl Case {
             Way::Behind => {
                 command = Command::new(places.conformance());
                 command.args(["-j1", "-b", "linux-behind", &self.name]).env("KQUEUE_VERIFY", "1");
+            }
+            Way::ByNumber => {
+                command = Command::new(places.conformance());
+                command.args(["-j1", "-b", "linux-nopidfd", "-w", "pidfd", &self.name]);
             }
         }
         command.stdin(Stdio::null()).stderr(Stdio::null());
@@ -145,7 +152,8 @@ pub fn all(places: &Places, mutants: &[Mutant], jobs: usize) -> Result<Cases, St
     let listed = Command::new(places.conformance()).arg("--list").output().map_err(|error| error.to_string())?;
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let texts = sources_of_cases(places)?;
-    let declared = read(&places.root.join("ctests/declared.h"))? + &read(&places.root.join("ctests/behind.h"))?;
+    let tables = ["declared.h", "behind.h", "old.h"].map(|name| read(&places.root.join("ctests").join(name)));
+    let declared = tables.into_iter().collect::<Result<String, String>>()?;
     let mut cases = Vec::new();
     for name in listed.lines().filter_map(|line| line.split(' ').next()) {
         let (suite, short) = name.split_once('.').unwrap_or((name, name));
@@ -154,10 +162,11 @@ pub fn all(places: &Places, mutants: &[Mutant], jobs: usize) -> Result<Cases, St
         };
         // (0: the case is made by a table.)
         let source = texts.iter().find(holds).map_or(0, hash);
-        for (way, backend) in [(Way::Front, "linux"), (Way::Behind, "linux-behind")] {
+        for (way, backend) in [(Way::Front, "linux"), (Way::Behind, "linux-behind"), (Way::ByNumber, "linux-nopidfd")] {
             let name = name.to_string();
             // What is declared fails anyway.
-            if declared.contains(&format!("(\"{backend}\", \"{name}\",")) {
+            let is_declared = declared.contains(&format!("(\"{backend}\", \"{name}\","));
+            if is_declared || (way == Way::ByNumber && suite != "proc") {
                 continue;
             }
             cases.push(Case { name, way, source, usual: Duration::ZERO, reached: Vec::new(), recorded: 0 });
