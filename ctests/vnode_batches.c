@@ -24,6 +24,28 @@ TEST(made_and_moved_away, "5.2 5.3")
     silent(kq);
 }
 
+/* 5.3 One that was made, or moved in, and reported, and is moved away then. */
+TEST(moved_away_after_it_was_reported, "5.2 5.3")
+{
+    int kq = queue(), fd = new_directory("d");
+    OK(mkdir("elsewhere", 0755));
+    watch(kq, fd, NOTE_LINK, 1);
+    OK(mkdir("d/sub", 0755));
+    EXPECT_NOTES(kq, fd, NOTE_LINK, 1);
+    for (int i = 0; i < 3; i++) {
+        OK(rename("d/sub", "elsewhere/sub"));
+        EXPECT_NOTES(kq, fd, NOTE_LINK, 1);
+        OK(rename("elsewhere/sub", "d/sub"));
+        EXPECT_NOTES(kq, fd, NOTE_LINK, 1);
+    }
+    OK(mkdir("d/second", 0755));
+    OK(rmdir("d/second"));
+    EXPECT_NOTES(kq, fd, NOTE_LINK, 1);
+    OK(rename("d/sub", "elsewhere/sub"));
+    EXPECT_NOTES(kq, fd, NOTE_LINK, 1);
+    silent(kq);
+}
+
 /* 5.3 The same where the directory's mode was set before. */
 TEST(mode_set_and_subdirectory_moved_away, "5.2 5.3")
 {
