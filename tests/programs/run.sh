@@ -30,7 +30,7 @@ libuv 2400 its own test suite
 nng 1800 its own test suite: DISPATCH
 libowfat 900 its one-shot events in threads: ONESHOT
 fswatch 900 what it sees of a tree: VNODE
-dovecot 1200 its library's tests, its notifications of a mailbox: VNODE, a kqueue in a kqueue
+dovecot 2400 its library's tests, its notifications of a mailbox: VNODE, a kqueue in a kqueue
 watchman 1200 what it sees of a tree: VNODE
 clsync 900 what it sees of a tree: VNODE, all changes with every call
 nim 1800 its selectors and asyncdispatch: TIMER SIGNAL PROC VNODE
