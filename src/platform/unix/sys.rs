@@ -205,10 +205,7 @@ pub fn queue_descriptor(number: c_int) -> c_int {
 }
 
 pub fn timespec_of(nanoseconds: u64) -> timespec {
-    timespec {
-        tv_sec: (nanoseconds / NANOSECONDS) as _,
-        tv_nsec: (nanoseconds % NANOSECONDS) as libc::c_long,
-    }
+    timespec { tv_sec: (nanoseconds / NANOSECONDS) as _, tv_nsec: (nanoseconds % NANOSECONDS) as libc::c_long }
 }
 
 /// The time of a clock in nanoseconds.
