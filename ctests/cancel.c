@@ -5,7 +5,9 @@
 
 #include "events.h"
 
+#include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 static const struct timespec no_wait = {0, 0};
 
@@ -318,3 +320,41 @@ TEST_LIMIT(event_is_not_lost_to_a_cancelled_thread, "1.13 9.4", 30)
     }
     CHECK_EQ(returned + left, 300);
 }
+
+#ifdef __linux__
+/*
+ * 1.13 2.9 Nor is one that the kernel tells once, to the thread that it wakes: that is cancelled before it can say so.
+ * With one processor for both it does not run in between.
+ */
+TEST_LIMIT(edge_is_not_lost_to_a_cancelled_thread, "1.13 2.7 2.9", 30)
+{
+    static const unsigned modes[] = {EV_CLEAR, EV_ONESHOT, EV_DISPATCH};
+    int kq = queue(), fds[2], left = 0;
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(sched_getcpu(), &cpus);
+    OK(sched_setaffinity(0, sizeof cpus, &cpus));
+    pipe_pair(fds);
+    for (int round = 0; round < 90 || left < 3; round++) {
+        struct caller caller = {.kq = kq, .room = 4, .go = 1};
+        unsigned flags = EV_ADD | modes[round % 3];
+        struct thread thread;
+        change(kq, fds[0], EVFILT_READ, flags, 0, 0, round);
+        start(&thread, call, &caller);
+        until_asleep(&thread);
+        put(fds[1], 1);
+        OK0(pthread_cancel(thread.id));
+        join(&thread);
+        if (caller.came_back) {
+            CHECK_EQ(caller.result, 1);
+            EXPECT_EVENT(caller.ev[0], fds[0], EVFILT_READ, flags, 0, 1, round);
+        } else {
+            EXPECT_NEXT(kq, fds[0], EVFILT_READ, flags, 0, 1, round);
+            left++;
+        }
+        take(fds[0], 1);
+        change_errno(kq, fds[0], EVFILT_READ, EV_DELETE, 0, 0, 0);
+    }
+    printf("%d threads were cancelled\n", left);
+}
+#endif
