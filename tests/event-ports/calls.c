@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -37,7 +38,11 @@ static int put(int old, int new, int flags)
         return fail(entry, EBADF);
     if (is_kept(new))
         return fail(entry, EBUSY);
-    if (old != new && is_ours() && fcntl(old, F_GETFD) != -1)
+    /* What fails drops nothing. */
+    struct rlimit limit = {0, 0};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    bool replaces = old != new && (flags & ~O_CLOEXEC) == 0 && new >= 0 && (rlim_t)new < limit.rlim_cur;
+    if (replaces && is_ours() && fcntl(old, F_GETFD) != -1)
         forget_number(new);
     int result = (int)syscall(SYS_dup3, old, new, flags);
     if (result >= 0 && is_ours())

@@ -462,3 +462,32 @@ CASE(1_the_descriptor)
     EQ(read(p, &byte, 1), -1);
     EQ(write(p, &byte, 1), -1);
 }
+
+CASE(2_6_a_dup3_that_fails_drops_nothing)
+{
+    int ends[2];
+    a_pipe(ends);
+    watch(ends[0], IN, 1);
+    ERROR(dup3(ends[1], ends[0], O_APPEND), EINVAL);
+    ERROR(dup2(999, ends[0]), EBADF);
+    put(ends[1], "x");
+    one(p);
+    IS(events[0], FD, ends[0], IN, 1);
+}
+
+CASE(2_9_a_port_that_is_closed_leaves_nothing)
+{
+    int ends[2], other = GOOD(port_create());
+    a_pipe(ends);
+    put(ends[1], "x");
+    watch(ends[0], IN, 1);
+    GOOD(port_associate(other, FD, (uintptr_t)ends[0], IN, USER(2)));
+    EQ(taken(other), 1);
+    close(other);
+    close(p);
+    p = GOOD(port_create());
+    watch(ends[0], IN, 3);
+    EQ(taken(p), 1);
+    IS(events[0], FD, ends[0], IN, 3);
+    EQ(close(ends[0]), 0);
+}

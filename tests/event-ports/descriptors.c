@@ -101,6 +101,7 @@ int associate_descriptor(struct port *port, uintptr_t object, int events, void *
         slot = new_slot(port, PORT_SOURCE_FD);
         if (!slot)
             return EAGAIN;
+        port->descriptors++;
         slot->object = object;
         slot->other = number(fd)->watchers;
         number(fd)->watchers = slot;
@@ -151,6 +152,7 @@ void drop_descriptor(struct slot *slot)
     }
     struct port *port = slot->port;
     disarm(slot);
+    port->descriptors--;
     free_slot(slot);
     if (!port->inherited)
         show(port);

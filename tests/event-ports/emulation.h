@@ -47,12 +47,14 @@ struct port {
     struct slot *first, *last;
     unsigned length, slots, limit;
     unsigned watched; /* what the pump has to look at */
+    unsigned descriptors; /* associations, armed or not */
     struct slot *timers, *files;
     int inotify;
     bool had_files; /* it has watched a file at some time */
     int alert; /* the events of the alert mode; 0: not in it */
     void *alert_user;
     uint64_t told; /* how often a thread that polls the port was told of something (3.12) */
+    uint64_t shown_told; /* how often when it was last shown */
 };
 
 /* A thread in port_getn(). */

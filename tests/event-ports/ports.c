@@ -40,8 +40,12 @@ static int64_t now(void)
 static void set_shown(struct port *port, bool shown)
 {
     struct epoll_event item = {.events = shown ? EPOLLIN : 0, .data.u64 = 0};
-    if (port->shown != shown && epoll_ctl(port->number, EPOLL_CTL_MOD, beacon, &item) == 0)
+    /* Who watches the port for edges is told each time. */
+    bool again = shown && port->told != port->shown_told;
+    if ((port->shown != shown || again) && epoll_ctl(port->number, EPOLL_CTL_MOD, beacon, &item) == 0) {
         port->shown = shown;
+        port->shown_told = port->told;
+    }
 }
 
 static bool has_waiters(const struct port *port)
@@ -173,6 +177,12 @@ static unsigned most_events(void)
     return limit ? (unsigned)atoi(limit) : MOST_EVENTS;
 }
 
+/* Before the program counts its descriptors; the children of a fork share it. */
+__attribute__((constructor)) static void light(void)
+{
+    beacon = keep(eventfd(1, EFD_CLOEXEC));
+}
+
 int port_create(void)
 {
     struct entry entry = enter();
@@ -183,8 +193,6 @@ int port_create(void)
         return fail(entry, EAGAIN);
     if (!is_ours())
         return fail(entry, ENOMEM);
-    if (beacon < 0)
-        beacon = keep(eventfd(1, EFD_CLOEXEC));
     int fd = epoll_create1(0);
     if (fd < 0)
         return fail(entry, errno);
@@ -266,7 +274,7 @@ void forget_number(int fd)
 
 void drop_all(struct port *port)
 {
-    for (int fd = 0; port->watched > 0 && fd < MOST_NUMBERS; fd++)
+    for (int fd = 0; port->descriptors > 0 && fd < MOST_NUMBERS; fd++)
         for (struct slot *slot = number(fd)->watchers, *other; slot; slot = other) {
             other = slot->other;
             if (slot->port == port)

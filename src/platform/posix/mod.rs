@@ -7,11 +7,13 @@
 #[path = "../linux/births.rs"]
 pub mod births;
 mod buffer;
+mod calls;
 pub mod connector;
 pub mod files;
 mod idle;
 #[path = "../linux/inspect.rs"]
 pub mod inspect;
+mod item;
 pub mod next;
 #[path = "../linux/outlet.rs"]
 pub mod outlet;

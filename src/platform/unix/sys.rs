@@ -261,6 +261,7 @@ pub fn move_up(fd: c_int, least: c_int) -> Result<c_int> {
 }
 
 /// A duplicate of a descriptor of the library's own, out of the program's way as by `move_up`.
+#[allow(dead_code)] // not every backend's
 pub fn duplicate_up(fd: c_int, least: c_int) -> Result<c_int> {
     duplicate(fd, least).or_else(|_| duplicate(fd, 3))
 }

@@ -1,0 +1,31 @@
+//! The calls, types and constants of event ports: from the crate libc where the system is one that has them, else as the
+//! emulation of tests/event-ports has them, which are the same.
+
+#[cfg(not(feature = "event-port-emulation"))]
+mod native;
+#[cfg(not(feature = "event-port-emulation"))]
+use native as system;
+
+#[cfg(feature = "event-port-emulation")]
+mod emulated;
+#[cfg(feature = "event-port-emulation")]
+use emulated as system;
+
+pub use system::{
+    port_associate, port_create, port_dissociate, port_event, port_getn, port_send, timer_create, timer_delete,
+    timer_settime, EBADFD, ETIME, PORT_SOURCE_FD, PORT_SOURCE_TIMER,
+};
+
+/// illumos, sys/stat.h: the kind of file that a port is.
+pub const S_IFPORT: u32 = 0xe000;
+
+/// illumos, sys/poll.h, since 2021: the peer has ended its side. (Not Oracle Solaris, which ignores what it does not know.)
+pub const POLLRDHUP: i32 = 0x4000;
+
+// sys/port.h, LP64.
+const _: () = {
+    assert!(size_of::<port_event>() == 24);
+    assert!(core::mem::offset_of!(port_event, portev_source) == 4);
+    assert!(core::mem::offset_of!(port_event, portev_object) == 8);
+    assert!(core::mem::offset_of!(port_event, portev_user) == 16);
+};
