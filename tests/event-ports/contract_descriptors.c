@@ -491,3 +491,19 @@ CASE(2_9_a_port_that_is_closed_leaves_nothing)
     IS(events[0], FD, ends[0], IN, 3);
     EQ(close(ends[0]), 0);
 }
+
+/* Where somebody watches the port for edges, as Linux's epoll can. */
+CASE(3_11_each_word_is_an_edge)
+{
+    int epoll = GOOD(epoll_create1(EPOLL_CLOEXEC));
+    struct epoll_event item = {.events = EPOLLIN | EPOLLET};
+    GOOD(epoll_ctl(epoll, EPOLL_CTL_ADD, p, &item));
+    for (int i = 0; i < 10; i++) {
+        GOOD(port_send(p, 1, NULL));
+        EQ(epoll_wait(epoll, &item, 1, 5000), 1);
+        GOOD(port_send(p, 2, NULL));
+        EQ(epoll_wait(epoll, &item, 1, 5000), 1);
+        EQ(epoll_wait(epoll, &item, 1, 0), 0);
+        EQ(taken(p), 2);
+    }
+}

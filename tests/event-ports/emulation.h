@@ -55,6 +55,7 @@ struct port {
     void *alert_user;
     uint64_t told; /* how often a thread that polls the port was told of something (3.12) */
     uint64_t shown_told; /* how often when it was last shown */
+    bool beacon; /* by which of the two */
 };
 
 /* A thread in port_getn(). */

@@ -23,7 +23,7 @@ static struct port ports[MOST_PORTS];
 static unsigned highest_port;
 static struct waiter waiters[1024];
 static uint64_t waits;
-static int beacon = -1; /* the eventfd that always is readable */
+static int beacons[2]; /* eventfds that always are readable */
 static bool pumping;
 
 enum { TICK = 10000000 }; /* of the clock, at hz 100: no wait is shorter (3.5) */
@@ -39,13 +39,18 @@ static int64_t now(void)
 
 static void set_shown(struct port *port, bool shown)
 {
-    struct epoll_event item = {.events = shown ? EPOLLIN : 0, .data.u64 = 0};
-    /* Who watches the port for edges is told each time. */
+    /* Who watches the port for edges is told each time: by the other beacon, before this one goes. */
     bool again = shown && port->told != port->shown_told;
-    if ((port->shown != shown || again) && epoll_ctl(port->number, EPOLL_CTL_MOD, beacon, &item) == 0) {
-        port->shown = shown;
-        port->shown_told = port->told;
-    }
+    if (port->shown == shown && !again)
+        return;
+    struct epoll_event item = {.events = EPOLLIN, .data.u64 = 0};
+    if (shown && epoll_ctl(port->number, EPOLL_CTL_ADD, beacons[!port->beacon], &item) != 0)
+        return;
+    if (port->shown)
+        epoll_ctl(port->number, EPOLL_CTL_DEL, beacons[port->beacon], NULL);
+    port->beacon ^= shown;
+    port->shown = shown;
+    port->shown_told = port->told;
 }
 
 static bool has_waiters(const struct port *port)
@@ -180,7 +185,8 @@ static unsigned most_events(void)
 /* Before the program counts its descriptors; the children of a fork share it. */
 __attribute__((constructor)) static void light(void)
 {
-    beacon = keep(eventfd(1, EFD_CLOEXEC));
+    beacons[0] = keep(eventfd(1, EFD_CLOEXEC));
+    beacons[1] = keep(eventfd(1, EFD_CLOEXEC));
 }
 
 int port_create(void)
@@ -196,12 +202,6 @@ int port_create(void)
     int fd = epoll_create1(0);
     if (fd < 0)
         return fail(entry, errno);
-    struct epoll_event item = {.events = 0, .data.u64 = 0};
-    if (epoll_ctl(fd, EPOLL_CTL_ADD, beacon, &item) != 0) {
-        int error = errno;
-        raw_close(fd);
-        return fail(entry, error);
-    }
     ports[index] = (struct port){.used = true, .number = fd, .copies = 1, .limit = most_events(), .inotify = -1};
     if (index >= highest_port)
         highest_port = index + 1;

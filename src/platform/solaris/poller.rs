@@ -37,6 +37,9 @@ const NUDGED: u8 = 2;
 /// The queue is closed.
 const DEAD: u8 = 4;
 
+/// How long is waited where poll() refuses to, in nanoseconds.
+const PAUSE: u64 = 1_000_000;
+
 /// How many events are taken at once.
 const BATCH: usize = 64;
 
@@ -226,7 +229,12 @@ impl Poller {
         if let Some(cancellation) = cancellation {
             cancellation.hold();
         }
-        ready?;
+        match ready {
+            Ok(_) => {}
+            // poll() takes no entry at all: RLIMIT_NOFILE is 0.
+            Err(Errno::EINVAL) => sys::nap(PAUSE),
+            Err(errno) => return Err(errno),
+        }
         self.take(buffer, room)?;
         Ok(buffer.all())
     }
@@ -245,35 +253,68 @@ impl Poller {
             self.timers.lose();
             self.timers.renew(port);
         }
-        let spent = table.settle(self.whose());
-        let mut list = [const { MaybeUninit::uninit() }; BATCH];
-        let events = ports::take(port, &mut list);
-        // What is not about a descriptor does not take the room of one.
-        let reasons = if events.is_empty() { 0 } else { self.reasons.fetch_and(!(WOKEN | NUDGED), SeqCst) };
-        if reasons & WOKEN != 0 {
+        // What is not about a descriptor comes first, and does not take the room of one.
+        if self.reasons.fetch_and(!(WOKEN | NUDGED), SeqCst) & WOKEN != 0 {
             buffer.push(Source::Wake);
         }
         if let Some(clock) = self.timers.late() {
             buffer.push(Source::Timer(clock));
-        } else if events.iter().any(|event| matches!(event.about(), About::Timer)) {
-            self.timers.renew(port);
         }
         let room = (room + buffer.len()).min(N);
-        for event in events {
-            if let About::Descriptor { fd, serial } = event.about() {
-                if let Some(inner) = queue_of(fd) {
-                    inner.is_really_ready();
+        let (mut spent, mut words, mut early) = (None, false, false);
+        let mut list = [const { MaybeUninit::uninit() }; BATCH];
+        // As long as nothing came of what was taken: it is to be told of again, before anybody sleeps.
+        let mut stale = true;
+        while stale {
+            spent = table.settle(self.whose());
+            stale = false;
+            // No more than fit: what was taken and is not told would have to go to the tail.
+            while buffer.len() < room {
+                let events = ports::take(port, &mut list, room - buffer.len());
+                if events.is_empty() {
+                    break;
                 }
-                table.told(self.whose(), fd, serial, |place, epoch, mask| {
-                    let fits = buffer.len() < room;
-                    if fits {
-                        buffer.push(Source::Descriptor { place, fd, epoch, mask });
+                for event in events {
+                    match event.about() {
+                        About::Descriptor { fd, serial, events } => {
+                            stale = true;
+                            self.tell(&mut table, (fd, serial, events), buffer, room);
+                        }
+                        About::Timer => early = true,
+                        About::Word => words = true,
                     }
-                    fits
-                });
+                }
             }
+            stale &= buffer.len() == 0;
+        }
+        if early {
+            self.timers.renew(port);
+        }
+        if words && self.reasons.load(SeqCst) & WOKEN != 0 {
+            // It was sent meanwhile, and may have been taken here.
+            let _ = ports::send(port);
         }
         Ok(spent)
+    }
+
+    /// The port has told of a descriptor.
+    fn tell<const N: usize>(
+        &self,
+        table: &mut Table,
+        (fd, serial, events): (i32, u32, i16),
+        buffer: &mut Buffer<N>,
+        room: usize,
+    ) {
+        if let Some(inner) = queue_of(fd) {
+            inner.is_really_ready();
+        }
+        table.told(self.whose(), fd, serial, events, |place, epoch, mask| {
+            let fits = buffer.len() < room;
+            if fits {
+                buffer.push(Source::Descriptor { place, fd, epoch, mask });
+            }
+            fits
+        });
     }
 
     /// The call is over: what it took is associated again, and what is queued is told of.
@@ -298,8 +339,8 @@ impl Poller {
         }
         let Some(mut table) = self.table.try_lock() else { return true };
         let mut list = [const { MaybeUninit::uninit() }; BATCH];
-        for event in ports::take(port, &mut list) {
-            if let About::Descriptor { fd, serial } = event.about() {
+        for event in ports::take(port, &mut list, BATCH) {
+            if let About::Descriptor { fd, serial, .. } = event.about() {
                 if let Some(inner) = queue_of(fd) {
                     inner.is_really_ready();
                 }

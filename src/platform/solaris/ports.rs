@@ -13,9 +13,11 @@ pub struct Event(api::port_event);
 
 /// What it is about.
 pub enum About {
+    /// `events`: what it said when it was queued.
     Descriptor {
         fd: i32,
         serial: u32,
+        events: i16,
     },
     Timer,
     /// It was sent: why is written elsewhere.
@@ -26,7 +28,8 @@ impl Event {
     pub fn about(&self) -> About {
         match c_int::from(self.0.portev_source) {
             api::PORT_SOURCE_FD => {
-                About::Descriptor { fd: self.0.portev_object as i32, serial: self.0.portev_user as usize as u32 }
+                let (fd, serial) = (self.0.portev_object as i32, self.0.portev_user as usize as u32);
+                About::Descriptor { fd, serial, events: self.0.portev_events as i16 }
             }
             api::PORT_SOURCE_TIMER => About::Timer,
             _ => About::Word,
@@ -99,12 +102,13 @@ pub fn queued(port: i32) -> u32 {
     }
 }
 
-/// Takes what is queued, the oldest first, without waiting.
-pub fn take<const N: usize>(port: i32, list: &mut [MaybeUninit<Event>; N]) -> &[Event] {
+/// Takes what is queued, the oldest first and so many at most, without waiting.
+pub fn take<const N: usize>(port: i32, list: &mut [MaybeUninit<Event>; N], most: usize) -> &[Event] {
+    let most = most.clamp(1, N);
     let mut count: c_uint = 1;
     let mut at_once = timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the list has N places; an Event is a port_event.
-    let result = unsafe { api::port_getn(port, list.as_mut_ptr().cast(), N as c_uint, &mut count, &mut at_once) };
+    let result = unsafe { api::port_getn(port, list.as_mut_ptr().cast(), most as c_uint, &mut count, &mut at_once) };
     // With ETIME events may have been taken all the same.
     let taken = if result == 0 || sys::last_errno().0 == api::ETIME { count as usize } else { 0 };
     // SAFETY: the system filled `count` entries, of N at most.

@@ -309,7 +309,14 @@ impl Table {
 
     /// The port has told of the descriptor. Calls `each` with what is ready now and is to be told, as long as that says
     /// that there is room.
-    pub fn told(&mut self, whose: Whose, fd: i32, serial: u32, mut each: impl FnMut(Place, u32, Mask) -> bool) {
+    pub fn told(
+        &mut self,
+        whose: Whose,
+        fd: i32,
+        serial: u32,
+        events: i16,
+        mut each: impl FnMut(Place, u32, Mask) -> bool,
+    ) {
         let Some(at) = self.at(fd).filter(|&at| self.descriptors[at].serial == serial) else { return };
         let descriptor = &mut self.descriptors[at];
         descriptor.armed = None;
@@ -326,7 +333,8 @@ impl Table {
             edges::silence(whose.slot, entry.item.place, fd, entry.item.arm, true);
         }
         // 1.14: it is a hint, and may be stale.
-        let mask = sys::poll(fd, descriptor.wanted().unwrap_or(0));
+        let asked = sys::poll_or_errno(fd, descriptor.wanted().unwrap_or(0));
+        let mask = asked.unwrap_or(u32::from(events as u16));
         let mut full = false;
         for entry in descriptor.entries().filter(|entry| !entry.silent) {
             let always = libc::POLLERR | libc::POLLHUP;
