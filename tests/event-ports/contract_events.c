@@ -347,3 +347,26 @@ CASE(4_2_thirty_two_timers)
     notify.portnfy_port = p;
     GOOD(port_timer_create(CLOCK_MONOTONIC, &notify, &id));
 }
+
+static void *wait_for_ever(void *argument)
+{
+    (void)argument;
+    unsigned count = 1;
+    port_getn(p, events, 8, &count, NULL);
+    pthread_testcancel();
+    return NULL;
+}
+
+CASE(3_13_no_cancellation_point)
+{
+    pthread_t thread;
+    void *result;
+    EQ(pthread_create(&thread, NULL, wait_for_ever, NULL), 0);
+    EQ(pthread_cancel(thread), 0);
+    GOOD(port_send(p, 1, USER(1)));
+    EQ(pthread_join(thread, &result), 0);
+    TRUE(result == PTHREAD_CANCELED);
+    IS(events[0], SENT, 0, 1, 1);
+    GOOD(port_send(p, 1, NULL));
+    one(p);
+}

@@ -10,6 +10,7 @@
 #include "port.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -74,9 +75,10 @@ struct number {
     struct slot *watchers;
 };
 
-/* Every entry point is between these two: no handler runs in it. */
+/* Every entry point is between these two: no handler runs in it, and no thread is cancelled there. */
 struct entry {
     uint64_t mask;
+    int cancel;
 };
 struct entry enter(void);
 void leave(struct entry);

@@ -3,7 +3,6 @@
 #include "emulation.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -45,6 +44,7 @@ static long change_mask(uint64_t new, uint64_t *old)
 struct entry enter(void)
 {
     struct entry entry = {0};
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &entry.cancel);
     change_mask(~UINT64_C(0), &entry.mask);
     pthread_mutex_lock(&lock);
     return entry;
@@ -55,6 +55,7 @@ void leave(struct entry entry)
     int error = errno;
     pthread_mutex_unlock(&lock);
     change_mask(entry.mask, NULL);
+    pthread_setcancelstate(entry.cancel, &entry.cancel);
     errno = error;
 }
 

@@ -10,7 +10,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -231,7 +230,7 @@ static void release(struct port *port, int fd)
         if (!any)
             return;
         set_shown(port, true);
-        struct entry held = {~UINT64_C(0)};
+        struct entry held = {~UINT64_C(0), PTHREAD_CANCEL_DISABLE};
         leave(held);
         struct timespec pause = {0, 50000};
         syscall(SYS_nanosleep, &pause, NULL);
@@ -466,7 +465,7 @@ static bool sleep_on(struct port *port, int fd, bool by_clock, int64_t deadline,
         left = 1000000;
     struct timespec time = {left / 1000000000, left % 1000000000};
     struct pollfd one = {.fd = fd, .events = POLLIN};
-    struct entry held = {~UINT64_C(0)};
+    struct entry held = {~UINT64_C(0), PTHREAD_CANCEL_DISABLE};
     (void)port;
     leave(held);
     bool slept = syscall(SYS_ppoll, &one, by_clock ? 0 : 1, deadline == INT64_MAX && !by_clock ? NULL : &time,

@@ -103,6 +103,7 @@ pub fn send_to_thread(signo: c_int, _: *mut libc::siginfo_t) {
 }
 
 /// Starts a thread that nobody waits for, and that no signal is delivered to. `EAGAIN`.
+#[allow(dead_code)] // not every backend's
 pub fn start_thread(
     body: extern "C" fn(*mut libc::c_void) -> *mut libc::c_void,
     argument: *mut libc::c_void,

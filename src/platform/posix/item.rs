@@ -10,7 +10,8 @@ use super::sys;
 use crate::platform::descriptors::{self, Generation};
 use crate::platform::front;
 use crate::platform::unix::file_state::identity;
-use libc::{POLLIN, POLLOUT, POLLPRI, POLLRDHUP};
+use libc::{POLLIN, POLLOUT, POLLPRI};
+use sys::POLLRDHUP;
 
 impl Arm {
     pub(super) fn events(self) -> i16 {

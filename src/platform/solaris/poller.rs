@@ -180,6 +180,7 @@ impl Poller {
     }
 
     /// Something is new to one of its edges.
+    #[allow(dead_code)] // where there are edges (`edges`)
     pub(super) fn has_news(&self) {
         self.send(NUDGED);
     }

@@ -14,8 +14,8 @@ use hashbrown::HashTable;
 
 /// poll()'s word for what a port is asked: it differs in one bit from that of the emulation's host.
 fn port_events(events: i16) -> c_int {
-    let hang_up = if events & libc::POLLRDHUP != 0 { api::POLLRDHUP } else { 0 };
-    c_int::from(events & !libc::POLLRDHUP) | hang_up
+    let hang_up = if events & sys::POLLRDHUP != 0 { c_int::from(api::POLLRDHUP) } else { 0 };
+    c_int::from(events & !sys::POLLRDHUP) | hang_up
 }
 
 /// An item, and what is known of its edge.

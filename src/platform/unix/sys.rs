@@ -179,10 +179,9 @@ impl Cancellation {
 
 pub const NANOSECONDS: u64 = 1_000_000_000;
 
+pub use super::kernel::POLLRDHUP;
 // What poll(2), the clocks and open(2) call things, for the floors above.
-pub use libc::{
-    CLOCK_MONOTONIC, CLOCK_REALTIME, O_CLOEXEC, O_NONBLOCK, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP,
-};
+pub use libc::{CLOCK_MONOTONIC, CLOCK_REALTIME, O_CLOEXEC, O_NONBLOCK, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI};
 
 /// Those of the system's own.
 pub const MORE_ERRNOS: &[(c_int, &str)] = &[

@@ -11,16 +11,11 @@ mod emulated;
 #[cfg(feature = "event-port-emulation")]
 use emulated as system;
 
+pub use crate::platform::unix::kernel::missing::{POLLRDHUP, S_IFPORT};
 pub use system::{
     port_associate, port_create, port_dissociate, port_event, port_getn, port_send, timer_create, timer_delete,
     timer_settime, EBADFD, ETIME, PORT_SOURCE_FD, PORT_SOURCE_TIMER,
 };
-
-/// illumos, sys/stat.h: the kind of file that a port is.
-pub const S_IFPORT: u32 = 0xe000;
-
-/// illumos, sys/poll.h, since 2021: the peer has ended its side. (Not Oracle Solaris, which ignores what it does not know.)
-pub const POLLRDHUP: i32 = 0x4000;
 
 // sys/port.h, LP64.
 const _: () = {
