@@ -11,7 +11,8 @@
 #                           was stopped (FILES=src/filter/timer.rs; MINUTES, SAMPLE: no more than that; JOBS)
 #   make check-sanitizers   the library under ThreadSanitizer, AddressSanitizer (Rust nightly) and valgrind
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
-#   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source
+#   make check-solaris      event ports: the emulation by their contract, and the C suite on the backend over it
+#   make check-cross        type-check the backends for FreeBSD, Android, illumos and Solaris, with a std built from source
 #   make check-old-kernel   the C suite in qemu, on the oldest kernel that Debian has; a quarter of an hour or more (ARGS)
 #   make windows            the DLLs, import libraries and archive for Windows, in build/windows, and a zip of them
 #   make check-windows      the C suite on them under Wine, and a server with 200 clients
@@ -78,7 +79,8 @@ build/options: force
 	@echo '$(BACKEND) $(CARGOFLAGS)' | cmp -s - $@ || echo '$(BACKEND) $(CARGOFLAGS)' > $@
 
 # What the header does not define, as the backend does not serve it.
-ABSENT = $(or $(if $(BACKEND),$(wildcard src/platform/$(BACKEND)/absent)),/dev/null)
+FOLDER = $(BACKEND:event-port-emulation=solaris)
+ABSENT = $(or $(if $(BACKEND),$(wildcard src/platform/$(FOLDER)/absent)),/dev/null)
 
 # Files and links that install places and uninstall removes.
 PLACED = $(LIBDIR)/$(SHARED) $(LIBDIR)/$(SONAME) $(LIBDIR)/libkqueue.so $(LIBDIR)/libkqueue.a \
@@ -137,6 +139,11 @@ check-sanitizers: stage
 check-posix:
 	@$(MAKE) --no-print-directory stage BACKEND=posix STAGE=$(CURDIR)/build/posix
 	tests/posix.sh $(CURDIR)/build/posix
+
+check-solaris:
+	$(MAKE) --no-print-directory -C tests/event-ports check BUILD=$(CURDIR)/build/event-ports
+	@$(MAKE) --no-print-directory stage BACKEND=event-port-emulation STAGE=$(CURDIR)/build/solaris
+	tests/solaris.sh $(CURDIR)/build/solaris $(CURDIR)/build/event-ports
 
 check-cross:
 	CARGOFLAGS='$(CARGOFLAGS)' tests/cross.sh
@@ -206,5 +213,5 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-posix check-cross check-old-kernel check-windows windows \
+.PHONY: all install uninstall stage demo check check-full check-posix check-solaris check-cross check-old-kernel check-windows windows \
     check-model check-sanitizers check-libevent check-programs check-consumers deb dist bench mutants clean force

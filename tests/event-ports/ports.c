@@ -23,6 +23,7 @@ static unsigned highest_port;
 static struct waiter waiters[1024];
 static uint64_t waits;
 static int beacons[2]; /* eventfds that always are readable */
+static unsigned living; /* ports of this process's own */
 static bool pumping;
 
 enum { TICK = 10000000 }; /* of the clock, at hz 100: no wait is shorter (3.5) */
@@ -111,7 +112,8 @@ void harvest(struct port *port)
 {
     struct pollfd entry = {.fd = port->number, .events = POLLIN};
     struct timespec at_once = {0, 0};
-    if (port->watched == 0 || (!port->shown && syscall(SYS_ppoll, &entry, 1, &at_once, NULL, 8) <= 0))
+    /* (Where RLIMIT_NOFILE is 0 poll() refuses.) */
+    if (port->watched == 0 || (!port->shown && syscall(SYS_ppoll, &entry, 1, &at_once, NULL, 8) == 0))
         return;
     /* What is taken out of the epoll must not leave it silent before it is in the queue. */
     set_shown(port, true);
@@ -181,11 +183,19 @@ static unsigned most_events(void)
     return limit ? (unsigned)atoi(limit) : MOST_EVENTS;
 }
 
-/* Before the program counts its descriptors; the children of a fork share it. */
-__attribute__((constructor)) static void light(void)
+/* They are there while a port of this process's is. */
+static void light(void)
 {
-    beacons[0] = keep(eventfd(1, EFD_CLOEXEC));
-    beacons[1] = keep(eventfd(1, EFD_CLOEXEC));
+    for (int i = 0; i < 2 && living == 0; i++)
+        beacons[i] = keep(eventfd(1, EFD_CLOEXEC));
+    living++;
+}
+
+static void quench(void)
+{
+    living--;
+    for (int i = 0; i < 2 && living == 0; i++)
+        unkeep(beacons[i]);
 }
 
 int port_create(void)
@@ -201,6 +211,7 @@ int port_create(void)
     int fd = epoll_create1(0);
     if (fd < 0)
         return fail(entry, errno);
+    light();
     ports[index] = (struct port){.used = true, .number = fd, .copies = 1, .limit = most_events(), .inotify = -1};
     if (index >= highest_port)
         highest_port = index + 1;
@@ -260,6 +271,7 @@ void forget_number(int fd)
         while (port->first)
             free_slot(port->first);
         port->used = false;
+        quench();
         return;
     }
     if (port->number == fd)
@@ -291,8 +303,18 @@ void begin_child(struct number *numbers)
 {
     (void)numbers;
     pumping = false;
-    for (unsigned i = 0; i < highest_port; i++)
-        ports[i].inherited = ports[i].used;
+    for (int i = 0; i < 2 && living > 0; i++)
+        unkeep(beacons[i]);
+    living = 0;
+    for (unsigned i = 0; i < highest_port; i++) {
+        struct port *port = &ports[i];
+        port->inherited = port->used;
+        if (!port->used)
+            continue;
+        for (struct slot *timer = port->timers; timer; timer = timer->other)
+            unkeep(timer->helper);
+        unkeep(port->inotify);
+    }
     for (size_t i = 0; i < sizeof waiters / sizeof *waiters; i++)
         waiters[i].port = NULL;
 }

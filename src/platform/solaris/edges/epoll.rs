@@ -269,7 +269,10 @@ fn look(mut guard: Guard<'static, Contents>) {
     let mut list = [const { MaybeUninit::uninit() }; 64];
     for (number, direction) in DIRECTIONS.iter().enumerate() {
         let epoll = direction.looked.load(SeqCst);
-        while epoll >= 0 {
+        if epoll < 0 {
+            continue;
+        }
+        loop {
             let Ok(found) = epoll_wait(epoll, &mut list, 0) else { break };
             for event in found {
                 let fd = event.u64 as i32;
