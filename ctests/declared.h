@@ -122,6 +122,8 @@ NOT_RUN("solaris", "descriptor.no_helper_thread", PUMP)
 DECLARED("solaris", "read_kernel.epoll_is_readable", EPOLL_IN_PORT)
 DECLARED("solaris", "read_kernel.message_queue_is_readable", FILE_KIND)
 DECLARED("solaris", "read_kernel.what_cannot_be_polled", FILE_KIND)
+#define EDGE_THREAD "a thread tells of edges: the kqueue is readable a moment after what makes it so (10.5)"
+NOT_RUN("solaris", "sequence.readable_says_what_kevent_returns", EDGE_THREAD)
 #define ONE_LOCK "the emulation of event ports has one lock: threads meet in kevent() less often than the case wants"
 NOT_RUN("solaris", "threads.close_while_in_use", ONE_LOCK)
 DECLARED("solaris", "write_eof.unix_seqpacket_clear_reports_own_shutdown", NO_SHUTDOWN)

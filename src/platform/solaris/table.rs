@@ -54,6 +54,8 @@ struct Descriptor {
     serial: u32,
     /// It is in the list of those to be looked at.
     listed: bool,
+    /// Whose turn it is, where there is not room for all.
+    turn: usize,
 }
 
 impl Descriptor {
@@ -181,7 +183,7 @@ impl Table {
         self.index.insert_unique(hash(fd), at as u32, rehash);
         self.serials = self.serials.wrapping_add(1);
         let (entries, serial) = ([None; PLACES], self.serials);
-        self.descriptors.push(Descriptor { fd, entries, armed: None, serial, listed: false });
+        self.descriptors.push(Descriptor { fd, entries, armed: None, serial, listed: false, turn: 0 });
         Ok(at)
     }
 
@@ -336,13 +338,18 @@ impl Table {
         let asked = sys::poll_or_errno(fd, descriptor.wanted().unwrap_or(0));
         let mask = asked.unwrap_or(u32::from(events as u16));
         let mut full = false;
-        for entry in descriptor.entries().filter(|entry| !entry.silent) {
+        let first = descriptor.turn;
+        for at in (first..first + PLACES).map(|at| at % PLACES) {
+            let Some(entry) = descriptor.entries[at].as_mut().filter(|entry| !entry.silent) else { continue };
             let always = libc::POLLERR | libc::POLLHUP;
             let events = entry.events();
             let own = Mask(mask & u32::from((events | always) as u16));
             let item = entry.item;
             let tells = events != 0 && own.0 != 0 && !full;
             full |= tells && !each(item.place, item.epoch, own);
+            if tells && !full {
+                descriptor.turn = at + 1;
+            }
             match (tells && !full, entry.covered) {
                 (true, true) => entry.silent = true,
                 (true, false) => {

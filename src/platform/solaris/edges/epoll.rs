@@ -272,8 +272,7 @@ fn look(mut guard: Guard<'static, Contents>) {
         if epoll < 0 {
             continue;
         }
-        loop {
-            let Ok(found) = epoll_wait(epoll, &mut list, 0) else { break };
+        while let Ok(found) = epoll_wait(epoll, &mut list, 0) {
             for event in found {
                 let fd = event.u64 as i32;
                 let own = |one: &&mut Interest| one.fd == fd && one.direction == number && one.silent;
