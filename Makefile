@@ -12,7 +12,8 @@
 #   make fuzz               anything at all for kevent(), chosen by what it reaches (Rust nightly, cargo-fuzz; SECONDS=600)
 #   make check-sanitizers   the library under ThreadSanitizer, AddressSanitizer (Rust nightly) and valgrind
 #   make check-posix        the C suite on the backend for any Unix (BACKEND=posix), and that it calls nothing of Linux
-#   make check-cross        type-check that backend for FreeBSD and Android, with a std built from source
+#   make check-solaris      event ports: the emulation by their contract, and the C suite on the backend over it
+#   make check-cross        type-check the backends for FreeBSD, Android, illumos and Solaris, with a std built from source
 #   make check-old-kernel   the C suite in qemu, on the oldest kernel that Debian has; a quarter of an hour or more (ARGS)
 #   make windows            the DLLs, import libraries and archive for Windows, in build/windows, and a zip of them
 #   make check-windows      the C suite on them under Wine, and a server with 200 clients
@@ -83,7 +84,8 @@ build/options: force
 	@echo '$(BACKEND) $(CARGOFLAGS)' | cmp -s - $@ || echo '$(BACKEND) $(CARGOFLAGS)' > $@
 
 # What the header does not define, as the backend does not serve it.
-ABSENT = $(or $(if $(BACKEND),$(wildcard src/platform/$(BACKEND)/absent)),/dev/null)
+FOLDER = $(BACKEND:event-port-emulation=solaris)
+ABSENT = $(or $(if $(BACKEND),$(wildcard src/platform/$(FOLDER)/absent)),/dev/null)
 
 # What is below the prefix is found from where the other is, wherever the prefix has been moved to.
 below = $(and $(filter $(PREFIX)/%,$(1)),$(filter $(PREFIX)/%,$(2)))
@@ -155,6 +157,11 @@ fuzz:
 check-posix:
 	@$(MAKE) --no-print-directory stage BACKEND=posix STAGE=$(CURDIR)/build/posix
 	tests/posix.sh $(CURDIR)/build/posix
+
+check-solaris:
+	$(MAKE) --no-print-directory -C tests/event-ports check BUILD=$(CURDIR)/build/event-ports
+	@$(MAKE) --no-print-directory stage BACKEND=event-port-emulation STAGE=$(CURDIR)/build/solaris
+	tests/solaris.sh $(CURDIR)/build/solaris $(CURDIR)/build/event-ports
 
 check-cross:
 	CARGOFLAGS='$(CARGOFLAGS)' tests/cross.sh
@@ -228,6 +235,6 @@ clean:
 
 force:
 
-.PHONY: all install uninstall stage demo check check-full check-posix check-cross check-old-kernel check-windows windows \
-    check-model check-sanitizers fuzz check-libevent check-programs check-consumers check-packages deb dist bench mutants \
-    clean force
+.PHONY: all install uninstall stage demo check check-full check-posix check-solaris check-cross check-old-kernel check-windows \
+    windows check-model check-sanitizers fuzz check-libevent check-programs check-consumers check-packages deb dist \
+    bench mutants clean force

@@ -14,8 +14,20 @@ fn main() {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
 
+    println!("cargo:rustc-check-cfg=cfg(backend, values(\"linux\", \"posix\", \"solaris\", \"windows\"))");
+    let asked_for = |feature: &str| var(format!("CARGO_FEATURE_{feature}")).is_ok();
+    let backend = match os.as_str() {
+        _ if family != "unix" => "windows",
+        _ if asked_for("POSIX") => "posix",
+        "solaris" | "illumos" => "solaris",
+        _ if asked_for("EVENT_PORT_EMULATION") => "solaris",
+        "linux" => "linux",
+        _ => "posix",
+    };
+    println!("cargo:rustc-cfg=backend=\"{backend}\"");
+
     if family == "unix" {
-        let native = os == "linux" && var("CARGO_FEATURE_POSIX").is_err();
+        let native = backend == "linux";
         let shim = [
             if native { "src/platform/linux/shim.c" } else { "src/platform/posix/shim.c" },
             "src/platform/unix/shim.c",

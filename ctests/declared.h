@@ -121,6 +121,22 @@ NOT_RUN("posix", "vnode_process.threads_come_and_go", NO_WATCH)
 NOT_RUN("posix", "vnode_queue.no_event_is_lost", NO_WATCH)
 DECLARED("posix", "vnode_wishes.short_eventlists", NO_WATCH)
 
+/* Event ports, over an emulation: BUGS.md, "Solaris and illumos", says more of each reason. */
+#define PUMP "the emulation of event ports has a thread (10.2)"
+NOT_RUN("solaris", "descriptor.no_helper_thread", PUMP)
+
+#define EPOLL_IN_PORT "a descriptor of epoll's or of /dev/poll's never wakes a port (3.9)"
+DECLARED("solaris", "read_kernel.epoll_is_readable", EPOLL_IN_PORT)
+DECLARED("solaris", "read_kernel.message_queue_is_readable", FILE_KIND)
+DECLARED("solaris", "read_kernel.what_cannot_be_polled", FILE_KIND)
+#define EDGE_THREAD "a thread tells of edges: the kqueue is readable a moment after what makes it so (10.5)"
+NOT_RUN("solaris", "sequence.readable_says_what_kevent_returns", EDGE_THREAD)
+#define ONE_LOCK "the emulation of event ports has one lock: threads meet in kevent() less often than the case wants"
+NOT_RUN("solaris", "threads.close_while_in_use", ONE_LOCK)
+DECLARED("solaris", "write_eof.unix_seqpacket_clear_reports_own_shutdown", NO_SHUTDOWN)
+DECLARED("solaris", "write_eof.unix_seqpacket_earlier_own_shutdown_is_eof", NO_SHUTDOWN)
+DECLARED("solaris", "write_eof.unix_seqpacket_own_shutdown_is_eof", NO_SHUTDOWN)
+
 /* What the build does not have, and its header does not define (absent.h). */
 #ifdef LACKS_PROCDESC
 ABSENT("posix", "faults.add_descriptor", LACKS_PROCDESC)
@@ -145,6 +161,7 @@ ABSENT("posix", "procdesc.number_comes_back", LACKS_PROCDESC)
 ABSENT("posix", "procdesc.reaped_before_kevent_looks", LACKS_PROCDESC)
 ABSENT("posix", "procdesc.several_of_one_process", LACKS_PROCDESC)
 ABSENT("posix", "procdesc.zombie_added_again", LACKS_PROCDESC)
+ABSENT("solaris", "procdesc.flags", LACKS_PROCDESC)
 ABSENT("posix", "refusals.add_descriptor", LACKS_PROCDESC)
 ABSENT("posix", "refusals.delete_descriptor", LACKS_PROCDESC)
 ABSENT("posix", "refusals.dup2_over_helper", LACKS_PROCDESC)

@@ -1,11 +1,11 @@
 #!/bin/sh
 # What "make check-cross" runs: the library is type-checked for systems that are not this one, so that the backend for
-# any Unix is POSIX and not glibc. Their std is built from source, with the compiler that Debian has the source of.
+# any Unix is POSIX and not glibc, and the one on event ports what illumos and Oracle Solaris have. Their std is built from source, with the compiler that Debian has the source of.
 # TARGETS names others than these.
 
 cd "$(dirname "$0")/.." || exit 1
 bin=/usr/bin library=/usr/lib/rustlib/src/rust/library
-targets=${TARGETS:-x86_64-unknown-freebsd aarch64-linux-android}
+targets=${TARGETS:-x86_64-unknown-freebsd aarch64-linux-android x86_64-unknown-illumos x86_64-pc-solaris}
 
 if [ ! -x $bin/cargo ] || [ ! -x $bin/rustc ] || [ ! -d $library ]; then
     echo "there is no source of std here: apt-get install rustc-web cargo-web rust-web-src" >&2

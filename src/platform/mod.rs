@@ -89,15 +89,21 @@ pub mod table;
 #[cfg(unix)]
 mod unix;
 
-#[cfg(all(target_os = "linux", not(feature = "posix")))]
+// One of these: `posix` is for every Unix that has no folder of its own, or where it is asked for.
+#[cfg(backend = "linux")]
 mod linux;
-#[cfg(all(target_os = "linux", not(feature = "posix")))]
+#[cfg(backend = "linux")]
 use linux as system;
 
-#[cfg(all(unix, any(not(target_os = "linux"), feature = "posix")))]
+#[cfg(backend = "posix")]
 mod posix;
-#[cfg(all(unix, any(not(target_os = "linux"), feature = "posix")))]
+#[cfg(backend = "posix")]
 use posix as system;
+
+#[cfg(backend = "solaris")]
+mod solaris;
+#[cfg(backend = "solaris")]
+use solaris as system;
 
 #[cfg(windows)]
 mod windows;

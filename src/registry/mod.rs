@@ -597,6 +597,18 @@ pub fn kernel(slot: u32) -> Option<&'static Poller> {
     self::slot(slot).map(|slot| &slot.kernel)
 }
 
+/// Is there, or was there, any queue?
+#[allow(dead_code)] // not every backend's
+pub fn any() -> bool {
+    USED.load(SeqCst) > 0
+}
+
+/// Calls `each` with the side of the system of every queue that lives. Takes no lock.
+#[allow(dead_code)] // not every backend's
+pub fn each_kernel(each: impl FnMut(&'static Poller)) {
+    used_slots().filter(|slot| slot.state.load(SeqCst) == LIVE).map(|slot| &slot.kernel).for_each(each);
+}
+
 /// A signal was caught that the queue in `slot` watches. Called by signal handlers.
 pub fn signal_arrived(slot: u32, signo: i32) {
     let Some(slot) = self::slot(slot) else { return };

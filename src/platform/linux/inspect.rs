@@ -10,11 +10,10 @@ use crate::errno::Errno;
 use crate::platform::unix::file_state::{identity_of, state_of};
 use crate::platform::unix::kernel;
 use libc::{c_int, POLLIN, POLLOUT, POLLPRI};
+use sys::POLLRDHUP;
 
 pub use crate::platform::events::Status;
 pub use crate::platform::unix::file_state::identity;
-
-const POLLRDHUP: i16 = libc::POLLRDHUP;
 
 /// What a descriptor is, as far as its filters care.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,7 +64,7 @@ impl Kind {
     fn of_socket(fd: i32) -> Kind {
         let option = |name| sys::socket_option::<c_int>(fd, libc::SOL_SOCKET, name, 0).map(|(value, _)| value);
         match option(libc::SO_TYPE) {
-            Ok(libc::SOCK_STREAM) => match (option(libc::SO_DOMAIN), option(libc::SO_PROTOCOL)) {
+            Ok(libc::SOCK_STREAM) => match (option(libc::SO_DOMAIN), option(kernel::SO_PROTOCOL)) {
                 (Ok(libc::AF_UNIX), _) => Kind::UnixStream,
                 (Ok(libc::AF_INET | libc::AF_INET6), Ok(libc::IPPROTO_TCP) | Err(_)) => Kind::TcpStream,
                 _ => Kind::OtherStream,
@@ -121,7 +120,7 @@ fn readable_by_kind(fd: i32, kind: Kind, mask: Mask, pending: Result<i64, Errno>
     let bytes = pending.unwrap_or(0);
     match kind {
         // 3.5: nothing can be read there, but the last reader's end is told, as programs expect that only write.
-        Kind::PipeWriter if mask.has(Mask::ERR) => Status::end(0, 0),
+        Kind::PipeWriter if mask.has(Mask::ERR | Mask::HUP) => Status::end(0, 0),
         Kind::PipeWriter => Status::NOT_READY,
         Kind::PipeReader | Kind::PipeBoth => {
             if mask.has(Mask::HUP) {
@@ -157,6 +156,7 @@ fn datagram_readable(fd: i32, mask: Mask, pending: Result<i64, Errno>) -> Status
 }
 
 fn stream_readable(fd: i32, kind: Kind, mask: Mask, pending: Result<i64, Errno>) -> Status {
+    let mask = kernel::completed(fd, mask, pending == Ok(0));
     if mask.has(Mask::RDHUP) {
         let error = if mask.has(Mask::ERR) { connection_error(fd, kind) } else { 0 };
         return Status::end(pending.unwrap_or(0), error);
@@ -209,6 +209,8 @@ fn writable_by_kind(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
     }
     match learn(fd, kind) {
         Kind::PipeReader => Status::NEVER,
+        // Linux calls that an error, others a hang-up.
+        Kind::PipeWriter if mask.has(Mask::HUP) => Status::end(0, 0),
         Kind::PipeWriter | Kind::PipeBoth => {
             if mask.has(Mask::ERR) {
                 return Status::end(0, 0);
@@ -225,6 +227,7 @@ fn writable_by_kind(fd: i32, kind: &mut Kind, seen: Option<Mask>) -> Status {
 }
 
 fn stream_writable(fd: i32, kind: Kind, mask: Mask) -> Status {
+    let mask = kernel::completed(fd, mask, true);
     if mask.has(Mask::HUP) && !Mask(sys::poll(fd, POLLRDHUP)).has(Mask::RDHUP) {
         // A hang-up without an end of reading: not connected yet.
         return Status::NOT_READY;
@@ -264,6 +267,9 @@ pub fn count(fd: i32, kind: Kind, writing: bool) -> Option<u64> {
 /// Which error lies on a connection that has one.
 #[cold]
 fn connection_error(fd: i32, kind: Kind) -> u32 {
+    if let Some(error) = kernel::socket_error(fd) {
+        return error as u32;
+    }
     let info = (kind == Kind::TcpStream).then(|| kernel::tcp_info(fd)).flatten();
     info.map_or(libc::ECONNRESET, |info| info.error(fd)) as u32
 }

@@ -2,6 +2,7 @@
 
 use super::sys::{self, last_errno};
 use crate::errno::Result;
+use crate::platform::unix::kernel;
 use core::ffi::{c_int, CStr};
 use core::mem::MaybeUninit;
 use libc::sigset_t;
@@ -50,7 +51,7 @@ pub fn write(fd: c_int, bytes: &[u8]) {
         if signo != 0 && libc::sigismember(pending.as_ptr(), signo) == 0 {
             let set = super::signals::set_of(super::signals::bit(signo));
             let at_once = sys::timespec_of(0);
-            libc::sigtimedwait(&set, core::ptr::null_mut(), &at_once);
+            kernel::sigtimedwait(&set, core::ptr::null_mut(), &at_once);
         }
         libc::pthread_sigmask(libc::SIG_SETMASK, program.as_ptr(), core::ptr::null_mut());
     }

@@ -7,12 +7,14 @@
 #[path = "../linux/births.rs"]
 pub mod births;
 mod buffer;
+mod calls;
 pub mod connector;
 pub mod copies;
 pub mod files;
 mod idle;
 #[path = "../linux/inspect.rs"]
 pub mod inspect;
+mod item;
 pub mod next;
 #[path = "../linux/outlet.rs"]
 pub mod outlet;

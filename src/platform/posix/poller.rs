@@ -7,9 +7,10 @@
 //! The table has a lock of its own, taken under the queue's or alone. All else is atomic, for handlers and fork.
 
 use super::idle::{is_queue, is_ready_inside};
+use super::item::Item;
 use super::pipe::{Pipe, CALLED, DEAD, NOTICED, WOKEN};
 use super::sleepers::Sleepers;
-use super::table::{Item, Set, Table};
+use super::table::{Set, Table};
 use super::timers::Timers;
 use super::{sys, watchman};
 use crate::errno::{Errno, Result};
@@ -17,17 +18,10 @@ use crate::platform::front;
 use crate::platform::lock::{self, Guard, Mutex};
 use crate::platform::unix::file_state::{identity, identity_of};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use libc::{POLLIN, POLLOUT, POLLPRI, POLLRDHUP};
+use libc::POLLIN;
 
 pub use super::buffer::{Buffer, Event};
 pub use crate::platform::unix::events::{Arm, Clock, Mask, Place, Source, CLOCKS, PLACES};
-
-impl Arm {
-    pub(super) fn events(self) -> i16 {
-        let ask = |arm, events| if self.contains(arm) { events } else { 0 };
-        ask(Arm::IN, POLLIN | POLLRDHUP) | ask(Arm::OUT, POLLOUT) | ask(Arm::PRI, POLLPRI)
-    }
-}
 
 /// While others are to come out for the byte, in nanoseconds.
 const PAUSE: u64 = 50_000;

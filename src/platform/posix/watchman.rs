@@ -71,7 +71,7 @@ pub fn attend(poller: &'static Poller, post: &'static Post, slot: u32) {
         });
     }
     // Where there is no thread to be had a descriptor becomes readable late: when its queue is next called.
-    if !RUNS.swap(true, SeqCst) && sys::start_thread(run).is_err() {
+    if !RUNS.swap(true, SeqCst) && sys::start_thread(run, core::ptr::null_mut()).is_err() {
         RUNS.store(false, SeqCst);
     }
 }

@@ -179,10 +179,9 @@ impl Cancellation {
 
 pub const NANOSECONDS: u64 = 1_000_000_000;
 
+pub use super::kernel::POLLRDHUP;
 // What poll(2), the clocks and open(2) call things, for the floors above.
-pub use libc::{
-    CLOCK_MONOTONIC, CLOCK_REALTIME, O_CLOEXEC, O_NONBLOCK, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP,
-};
+pub use libc::{CLOCK_MONOTONIC, CLOCK_REALTIME, O_CLOEXEC, O_NONBLOCK, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI};
 
 /// Those of the system's own.
 pub const MORE_ERRNOS: &[(c_int, &str)] = &[
@@ -258,6 +257,7 @@ pub fn move_up(fd: c_int, least: c_int) -> Result<c_int> {
 }
 
 /// A duplicate of a descriptor of the library's own, out of the program's way as by `move_up`.
+#[allow(dead_code)] // not every backend's
 pub fn duplicate_up(fd: c_int, least: c_int) -> Result<c_int> {
     duplicate(fd, least).or_else(|_| duplicate(fd, 3))
 }

@@ -2,6 +2,7 @@
 
 use super::sys;
 use crate::errno::Errno;
+use crate::platform::unix::kernel;
 use core::mem::MaybeUninit;
 use libc::{c_int, sigset_t};
 
@@ -91,7 +92,7 @@ pub(super) fn fetch_all(signals: u64, mut take: impl FnMut(c_int)) {
     let (set, now) = (set_of(signals), libc::timespec { tv_sec: 0, tv_nsec: 0 });
     loop {
         // SAFETY: set and time are locals; the siginfo is not wanted.
-        match unsafe { libc::sigtimedwait(&set, core::ptr::null_mut(), &now) } {
+        match unsafe { kernel::sigtimedwait(&set, core::ptr::null_mut(), &now) } {
             -1 if sys::last_errno() == Errno::EINTR => {}
             -1 => return,
             signo => take(signo),

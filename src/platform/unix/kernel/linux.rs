@@ -1,9 +1,12 @@
 //! Linux, beside TCP.
 
 use crate::errno::Result;
+use crate::platform::events::Mask;
 use crate::platform::sys;
 use core::ops::Range;
 use libc::c_int;
+
+pub use libc::{sigtimedwait, POLLRDHUP, SO_PROTOCOL};
 
 /// How many bytes a pipe takes.
 pub fn pipe_size(fd: c_int) -> Result<i64> {
@@ -42,4 +45,15 @@ pub fn restorer(action: &libc::sigaction) -> usize {
 pub fn set_restorer(action: &mut libc::sigaction, restorer: usize) {
     // SAFETY: 0 is None, anything else is the address of a function that the kernel or libc told us.
     action.sa_restorer = unsafe { core::mem::transmute::<usize, Option<extern "C" fn()>>(restorer) };
+}
+
+/// poll() tells all there is to be told of a socket.
+#[inline]
+pub fn completed(_: c_int, mask: Mask, _: bool) -> Mask {
+    mask
+}
+
+/// Asking takes it: the state of the connection tells.
+pub fn socket_error(_: c_int) -> Option<c_int> {
+    None
 }

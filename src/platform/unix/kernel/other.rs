@@ -1,9 +1,13 @@
 //! A kernel of which nothing is known but what POSIX promises.
 
 use crate::errno::{Errno, Result};
+use crate::platform::events::Mask;
 use crate::platform::sys;
 use core::ops::Range;
 use libc::c_int;
+
+#[cfg(not(any(target_os = "solaris", target_os = "illumos")))]
+pub use libc::{sigtimedwait, POLLRDHUP, SO_PROTOCOL};
 
 /// `ENOSYS`: nobody tells.
 pub fn pipe_size(_: c_int) -> Result<i64> {
@@ -28,6 +32,17 @@ pub fn restorer(_: &libc::sigaction) -> usize {
 }
 
 pub fn set_restorer(_: &mut libc::sigaction, _: usize) {}
+
+/// poll() tells all there is to be told of a socket.
+#[inline]
+pub fn completed(_: c_int, mask: Mask, _: bool) -> Mask {
+    mask
+}
+
+/// Asking takes it.
+pub fn socket_error(_: c_int) -> Option<c_int> {
+    None
+}
 
 /// What a TCP connection would tell of itself.
 pub enum TcpInfo {}
