@@ -58,6 +58,14 @@ impl<T: Copy> Index<T> {
         self.places[at].as_mut()
     }
 
+    /// All entries of that hash, and maybe others.
+    #[allow(dead_code)] // not every backend's
+    pub fn all_mut(&mut self, hash: u64) -> impl Iterator<Item = &mut T> {
+        let first = self.probe(hash).next().unwrap_or(0);
+        let (before, from) = self.places.split_at_mut(first);
+        from.iter_mut().chain(before).map_while(Option::as_mut)
+    }
+
     /// Room for so many more. `ENOMEM`.
     pub fn reserve(&mut self, more: usize, hash_of: impl Fn(T) -> u64) -> Result<()> {
         let mut size = self.places.len().max(8);
@@ -88,7 +96,24 @@ impl<T: Copy> Index<T> {
     /// Takes an entry out, if it is there. Those behind it move up, so that what comes and goes leaves nothing, and asks
     /// for no memory.
     pub fn remove(&mut self, hash: u64, is_it: impl Fn(T) -> bool, hash_of: impl Fn(T) -> u64) {
-        let Some(mut hole) = self.position(hash, is_it) else { return };
+        if let Some(at) = self.position(hash, is_it) {
+            self.take_out(at, &hash_of);
+        }
+    }
+
+    /// Takes out all that `keep` does not want, which may be asked twice of one.
+    #[allow(dead_code)] // not every backend's
+    pub fn retain(&mut self, mut keep: impl FnMut(T) -> bool, hash_of: impl Fn(T) -> u64) {
+        let mut at = 0;
+        while at < self.places.len() {
+            match self.places[at] {
+                Some(entry) if !keep(entry) => self.take_out(at, &hash_of),
+                _ => at += 1,
+            }
+        }
+    }
+
+    fn take_out(&mut self, mut hole: usize, hash_of: &impl Fn(T) -> u64) {
         let mask = self.mask();
         let mut at = hole;
         loop {
@@ -132,6 +157,13 @@ mod tests {
                 index.remove(hash((key, 0)), |entry| entry.0 == key, hash);
                 map.remove(&key);
             }
+            if turn % 100 == 0 {
+                index.retain(|entry: (u32, u32)| entry.0 % 3 > 0, hash);
+                map.retain(|key, _| key % 3 > 0);
+            }
+            let same = |entry: &&mut (u32, u32)| hash(**entry) == hash((key, 0));
+            let of_that_hash = map.keys().filter(|&&other| hash((other, 0)) == hash((key, 0))).count();
+            assert_eq!(index.all_mut(hash((key, 0))).filter(same).count(), of_that_hash);
             assert_eq!(index.len(), map.len());
             assert_eq!(index.iter().count(), map.len());
         }

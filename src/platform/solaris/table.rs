@@ -7,10 +7,10 @@ use super::item::{Item, SOON, TICK};
 use super::poller::{Arm, Mask, Place, PLACES};
 use super::{api, edges, ports, sys};
 use crate::errno::{Errno, Result};
+use crate::index::Index;
 use crate::platform::front;
 use crate::platform::unix::file_state::identity;
 use core::ffi::c_int;
-use hashbrown::HashTable;
 
 /// poll()'s word for what a port is asked: it differs in one bit from that of the emulation's host.
 fn port_events(events: i16) -> c_int {
@@ -102,7 +102,7 @@ pub struct Whose {
 
 pub struct Table {
     descriptors: Vec<Descriptor>,
-    index: HashTable<u32>,
+    index: Index<u32>,
     /// To be looked at before the next wait: not associated as wanted, or spent.
     list: Vec<i32>,
     serials: u32,
@@ -122,7 +122,7 @@ impl Table {
     pub const fn new() -> Table {
         Table {
             descriptors: Vec::new(),
-            index: HashTable::new(),
+            index: Index::new(),
             list: Vec::new(),
             serials: 0,
             covered: 0,
@@ -132,7 +132,7 @@ impl Table {
     }
 
     fn at(&self, fd: i32) -> Option<usize> {
-        self.index.find(hash(fd), |&at| self.descriptors[at as usize].fd == fd).map(|&at| at as usize)
+        self.index.find(hash(fd), |at| self.descriptors[at as usize].fd == fd).map(|at| at as usize)
     }
 
     /// The item, if the number still is the file that it is about.
@@ -177,10 +177,9 @@ impl Table {
         self.descriptors.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         self.list.try_reserve(self.descriptors.len() + 1).map_err(|_| Errno::ENOMEM)?;
         let descriptors = &self.descriptors;
-        let rehash = |&at: &u32| hash(descriptors[at as usize].fd);
-        self.index.try_reserve(1, rehash).map_err(|_| Errno::ENOMEM)?;
+        self.index.reserve(1, |at| hash(descriptors[at as usize].fd))?;
         let at = self.descriptors.len();
-        self.index.insert_unique(hash(fd), at as u32, rehash);
+        self.index.insert(hash(fd), at as u32);
         self.serials = self.serials.wrapping_add(1);
         let (entries, serial) = ([None; PLACES], self.serials);
         self.descriptors.push(Descriptor { fd, entries, armed: None, serial, listed: false, turn: 0 });
@@ -198,16 +197,15 @@ impl Table {
     fn remove(&mut self, whose: Whose, at: usize) {
         Place::all().for_each(|place| self.clear(whose, at, place));
         let fd = self.descriptors[at].fd;
-        if let Ok(entry) = self.index.find_entry(hash(fd), |&other| other as usize == at) {
-            entry.remove();
-        }
+        let descriptors = &self.descriptors;
+        self.index.remove(hash(fd), |other| other as usize == at, |at| hash(descriptors[at as usize].fd));
         let gone = self.descriptors.swap_remove(at);
         if gone.listed {
             self.list.retain(|&listed| listed != fd);
         }
         if let Some(moved) = self.descriptors.get(at) {
             let last = self.descriptors.len() as u32;
-            if let Some(number) = self.index.find_mut(hash(moved.fd), |&other| other == last) {
+            if let Some(number) = self.index.find_mut(hash(moved.fd), |other| other == last) {
                 *number = at as u32;
             }
         }

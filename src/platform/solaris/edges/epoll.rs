@@ -9,6 +9,7 @@
 //! Only what is *silent* has news: it was told, and the port is not asked for it until something new has come.
 
 use crate::errno::{Errno, Result};
+use crate::index::Index;
 use crate::platform::births;
 use crate::platform::events::{Arm, Place};
 use crate::platform::lock::{self, Guard, Mutex};
@@ -16,7 +17,6 @@ use crate::platform::sys;
 use crate::registry;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering::SeqCst};
-use hashbrown::HashTable;
 use libc::{c_int, epoll_event};
 
 /// The beacon's: no descriptor has such a number.
@@ -65,6 +65,7 @@ fn direction_of(arm: Arm) -> usize {
 }
 
 /// A queue's in one direction of a descriptor.
+#[derive(Clone, Copy)]
 struct Interest {
     fd: i32,
     direction: usize,
@@ -74,7 +75,7 @@ struct Interest {
 }
 
 struct Contents {
-    interests: HashTable<Interest>,
+    interests: Index<Interest>,
     /// Whose silence has ended. There is room for every interest.
     news: Vec<(u32, i32, Place)>,
 }
@@ -94,7 +95,7 @@ fn make_contents() -> Result<&'static Mutex<Contents>> {
     }
     let mut made = Vec::new();
     made.try_reserve_exact(1).map_err(|_| Errno::ENOMEM)?;
-    made.push(Mutex::new(Contents { interests: HashTable::new(), news: Vec::new() }));
+    made.push(Mutex::new(Contents { interests: Index::new(), news: Vec::new() }));
     if CONTENTS.compare_exchange(core::ptr::null_mut(), made.as_mut_ptr(), SeqCst, SeqCst).is_ok() {
         core::mem::forget(made);
     }
@@ -103,6 +104,10 @@ fn make_contents() -> Result<&'static Mutex<Contents>> {
 
 fn enter() -> Option<Guard<'static, Contents>> {
     lock::lock(contents()?).ok()
+}
+
+fn hash_of(interest: Interest) -> u64 {
+    hash(interest.fd, interest.direction)
 }
 
 fn hash(fd: i32, direction: usize) -> u64 {
@@ -203,15 +208,14 @@ pub fn begin(slot: u32, place: Place, fd: i32, arm: Arm) -> Result<()> {
     let direction = direction_of(arm);
     let mut guard = lock::lock(make_contents()?)?;
     let contents = &mut *guard;
-    let same = |one: &Interest| one.fd == fd && one.direction == direction && one.slot == slot && one.place == place;
+    let same = |one: Interest| one.fd == fd && one.direction == direction && one.slot == slot && one.place == place;
     if contents.interests.find(hash(fd, direction), same).is_none() {
         let count = contents.interests.len() + 1;
         contents.news.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
-        let rehash = |one: &Interest| hash(one.fd, one.direction);
-        contents.interests.try_reserve(1, rehash).map_err(|_| Errno::ENOMEM)?;
+        contents.interests.reserve(1, hash_of)?;
         DIRECTIONS[direction].prepare()?;
         let interest = Interest { fd, direction, slot, place, silent: false };
-        contents.interests.insert_unique(hash(fd, direction), interest, rehash);
+        contents.interests.insert(hash(fd, direction), interest);
     }
     // Always: the number may have been another file's, whose interest is not ended yet.
     let mut result = Ok(());
@@ -230,13 +234,10 @@ pub fn begin(slot: u32, place: Place, fd: i32, arm: Arm) -> Result<()> {
 pub fn end(slot: u32, place: Place, fd: i32, arm: Arm) {
     let direction = direction_of(arm);
     let Some(mut contents) = enter() else { return };
-    let same = |one: &Interest| one.fd == fd && one.direction == direction && one.slot == slot && one.place == place;
-    if let Ok(entry) = contents.interests.find_entry(hash(fd, direction), same) {
-        entry.remove();
-    }
+    let same = |one: Interest| one.fd == fd && one.direction == direction && one.slot == slot && one.place == place;
+    contents.interests.remove(hash(fd, direction), same, hash_of);
     contents.news.retain(|&news| news != (slot, fd, place));
-    let others = contents.interests.iter_hash(hash(fd, direction)).any(|one| one.fd == fd);
-    if !others {
+    if contents.interests.find(hash(fd, direction), |one| one.fd == fd && one.direction == direction).is_none() {
         for epoll in DIRECTIONS[direction].epolls() {
             // Where the number is another file by now there is no such item.
             let _ = epoll_ctl(epoll.load(SeqCst), libc::EPOLL_CTL_DEL, fd, 0, 0);
@@ -251,7 +252,7 @@ pub fn silence(slot: u32, place: Place, fd: i32, arm: Arm, silent: bool) {
     }
     let direction = direction_of(arm);
     let Some(mut contents) = enter() else { return };
-    let same = |one: &Interest| one.fd == fd && one.direction == direction && one.slot == slot && one.place == place;
+    let same = |one: Interest| one.fd == fd && one.direction == direction && one.slot == slot && one.place == place;
     if let Some(interest) = contents.interests.find_mut(hash(fd, direction), same) {
         interest.silent = silent;
     }
@@ -276,7 +277,7 @@ fn look(mut guard: Guard<'static, Contents>) {
             for event in found {
                 let fd = event.u64 as i32;
                 let own = |one: &&mut Interest| one.fd == fd && one.direction == number && one.silent;
-                for interest in contents.interests.iter_hash_mut(hash(fd, number)).filter(own) {
+                for interest in contents.interests.all_mut(hash(fd, number)).filter(own) {
                     interest.silent = false;
                     if contents.news.len() < contents.news.capacity() {
                         contents.news.push((interest.slot, fd, interest.place));
@@ -320,10 +321,11 @@ pub fn leave(slot: u32) {
     let contents = &mut *guard;
     contents.news.retain(|&(of, ..)| of != slot);
     let mut left = [false; DIRECTIONS.len()];
-    contents.interests.retain(|one| {
+    let keep = |one: Interest| {
         left[one.direction] |= one.slot != slot;
         one.slot != slot
-    });
+    };
+    contents.interests.retain(keep, hash_of);
     for (direction, left) in DIRECTIONS.iter().zip(left) {
         if !left && direction.runs.load(SeqCst) {
             direction.stop();
