@@ -25,6 +25,15 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
+/* 10.5 Where the clock looks at processes each look makes the kqueue readable, and the kevent() that follows takes it. */
+static inline int comes_to_rest(int kq)
+{
+    int tries = 0;
+    while (readable(kq) && ++tries < 100)
+        nothing(kq);
+    return tries < 100;
+}
+
 /* ---- Puppets ------------------------------------------------------------------------------------ */
 
 struct puppet {
