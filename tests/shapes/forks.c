@@ -113,19 +113,32 @@ CASE(early_handler_opens_a_file_on_the_number)
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int over;
+static atomic_int held;   /* by the thread that makes kqueues */
+static atomic_int wanted; /* by the fork */
 
 static void take(void) { pthread_mutex_lock(&mutex); }
+
+static void take_for_fork(void)
+{
+    take();
+    wanted = 0;
+}
+
 static void give(void) { pthread_mutex_unlock(&mutex); }
 
 static void *make_queues(void *argument)
 {
     while (!over) {
         take();
+        held = 1;
         int kq = OK(guest_kqueue());
         ADD(kq, 1, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0, 0);
         OK(close(kq));
+        held = 0;
         give();
-        sched_yield();
+        /* Mutexes are not fair. */
+        while (wanted)
+            sched_yield();
     }
     return argument;
 }
@@ -137,14 +150,17 @@ CASE(early_handler_waits_for_who_makes_a_queue)
 {
     pthread_t thread;
     need_malloc();
-    alarm(300); /* each fork is waited for, for 0.1 s and more than once */
+    alarm(120); /* each fork is waited for, for 0.1 s and more than once */
     OK(close(OK(guest_kqueue())));
     CHECK_EQ(pthread_create(&thread, NULL, make_queues, NULL), 0);
-    early_prepare = take;
+    early_prepare = take_for_fork;
     early_parent = early_child = give;
-    /* Each may take as long as the thread waits, some times over. */
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 8; i++) {
+        while (!held)
+            sched_yield();
+        wanted = 1;
         expect_child(is_well);
+    }
     over = 1;
     CHECK_EQ(pthread_join(thread, NULL), 0);
 }
