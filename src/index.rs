@@ -1,4 +1,4 @@
-//! An index by hash: open addressing, in one allocation that the index points to the beginning of.
+//! An index by a number, which it mixes: open addressing, in one allocation that the index points to the beginning of.
 //!
 //! That is what leak checkers look for: a table that is pointed into, as hashbrown's is, valgrind calls possibly lost in
 //! every program that exits with a kqueue open. It grows by `reserve` alone, which may be refused.
@@ -6,7 +6,7 @@
 use crate::errno::{Errno, Result};
 
 pub struct Index<T> {
-    /// A power of two, or none; never all full. From where the hash of an entry leads to, to where it is, all are.
+    /// A power of two, or none; never all full. From where the key of an entry leads to, to where it is, all are.
     places: Vec<Option<T>>,
     len: usize,
 }
@@ -28,17 +28,18 @@ impl<T: Copy> Index<T> {
         self.places.len().wrapping_sub(1)
     }
 
-    /// The places where an entry of that hash may be, in order.
+    /// The places where an entry of that key may be, in order.
     #[inline]
-    fn probe(&self, hash: u64) -> impl Iterator<Item = usize> {
+    fn probe(&self, key: u64) -> impl Iterator<Item = usize> {
         let mask = self.mask();
-        let first = (hash ^ hash >> 32) as usize;
+        let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let first = (mixed ^ mixed >> 32) as usize;
         (0..self.places.len()).map(move |step| first.wrapping_add(step) & mask)
     }
 
     #[inline]
-    fn position(&self, hash: u64, is_it: impl Fn(T) -> bool) -> Option<usize> {
-        for at in self.probe(hash) {
+    fn position(&self, key: u64, is_it: impl Fn(T) -> bool) -> Option<usize> {
+        for at in self.probe(key) {
             if is_it(self.places[at]?) {
                 return Some(at);
             }
@@ -47,27 +48,27 @@ impl<T: Copy> Index<T> {
     }
 
     #[inline]
-    pub fn find(&self, hash: u64, is_it: impl Fn(T) -> bool) -> Option<T> {
-        self.places[self.position(hash, is_it)?]
+    pub fn find(&self, key: u64, is_it: impl Fn(T) -> bool) -> Option<T> {
+        self.places[self.position(key, is_it)?]
     }
 
-    /// To put another in its place, of the same hash.
+    /// To put another in its place, of the same key.
     #[allow(dead_code)] // not every backend's
-    pub fn find_mut(&mut self, hash: u64, is_it: impl Fn(T) -> bool) -> Option<&mut T> {
-        let at = self.position(hash, is_it)?;
+    pub fn find_mut(&mut self, key: u64, is_it: impl Fn(T) -> bool) -> Option<&mut T> {
+        let at = self.position(key, is_it)?;
         self.places[at].as_mut()
     }
 
-    /// All entries of that hash, and maybe others.
+    /// All entries of that key, and maybe others.
     #[allow(dead_code)] // not every backend's
-    pub fn all_mut(&mut self, hash: u64) -> impl Iterator<Item = &mut T> {
-        let first = self.probe(hash).next().unwrap_or(0);
+    pub fn all_mut(&mut self, key: u64) -> impl Iterator<Item = &mut T> {
+        let first = self.probe(key).next().unwrap_or(0);
         let (before, from) = self.places.split_at_mut(first);
         from.iter_mut().chain(before).map_while(Option::as_mut)
     }
 
     /// Room for so many more. `ENOMEM`.
-    pub fn reserve(&mut self, more: usize, hash_of: impl Fn(T) -> u64) -> Result<()> {
+    pub fn reserve(&mut self, more: usize, key_of: impl Fn(T) -> u64) -> Result<()> {
         let mut size = self.places.len().max(8);
         while self.len + more > size / 4 * 3 {
             size *= 2;
@@ -80,14 +81,14 @@ impl<T: Copy> Index<T> {
         places.resize(size, None);
         let old = core::mem::replace(self, Index { places, len: 0 });
         for entry in old.iter() {
-            self.insert(hash_of(entry), entry);
+            self.insert(key_of(entry), entry);
         }
         Ok(())
     }
 
     /// Adds an entry, for which there is room. The same one must not be there.
-    pub fn insert(&mut self, hash: u64, entry: T) {
-        if let Some(at) = self.probe(hash).find(|&at| self.places[at].is_none()) {
+    pub fn insert(&mut self, key: u64, entry: T) {
+        if let Some(at) = self.probe(key).find(|&at| self.places[at].is_none()) {
             self.places[at] = Some(entry);
             self.len += 1;
         }
@@ -95,31 +96,31 @@ impl<T: Copy> Index<T> {
 
     /// Takes an entry out, if it is there. Those behind it move up, so that what comes and goes leaves nothing, and asks
     /// for no memory.
-    pub fn remove(&mut self, hash: u64, is_it: impl Fn(T) -> bool, hash_of: impl Fn(T) -> u64) {
-        if let Some(at) = self.position(hash, is_it) {
-            self.take_out(at, &hash_of);
+    pub fn remove(&mut self, key: u64, is_it: impl Fn(T) -> bool, key_of: impl Fn(T) -> u64) {
+        if let Some(at) = self.position(key, is_it) {
+            self.take_out(at, &key_of);
         }
     }
 
     /// Takes out all that `keep` does not want, which may be asked twice of one.
     #[allow(dead_code)] // not every backend's
-    pub fn retain(&mut self, mut keep: impl FnMut(T) -> bool, hash_of: impl Fn(T) -> u64) {
+    pub fn retain(&mut self, mut keep: impl FnMut(T) -> bool, key_of: impl Fn(T) -> u64) {
         let mut at = 0;
         while at < self.places.len() {
             match self.places[at] {
-                Some(entry) if !keep(entry) => self.take_out(at, &hash_of),
+                Some(entry) if !keep(entry) => self.take_out(at, &key_of),
                 _ => at += 1,
             }
         }
     }
 
-    fn take_out(&mut self, mut hole: usize, hash_of: &impl Fn(T) -> u64) {
+    fn take_out(&mut self, mut hole: usize, key_of: &impl Fn(T) -> u64) {
         let mask = self.mask();
         let mut at = hole;
         loop {
             at = (at + 1) & mask;
             let Some(entry) = self.places[at] else { break };
-            let way = self.probe(hash_of(entry)).next().map_or(0, |first| at.wrapping_sub(first) & mask);
+            let way = self.probe(key_of(entry)).next().map_or(0, |first| at.wrapping_sub(first) & mask);
             if way >= at.wrapping_sub(hole) & mask {
                 self.places[hole] = Some(entry);
                 hole = at;
@@ -136,7 +137,7 @@ mod tests {
     use std::collections::HashMap;
 
     /// Few places, so that entries meet.
-    fn hash(entry: (u32, u32)) -> u64 {
+    fn key(entry: (u32, u32)) -> u64 {
         u64::from(entry.0 % 7)
     }
 
@@ -146,24 +147,24 @@ mod tests {
         let mut state = 1u64;
         for turn in 0..20_000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let key = (state >> 33) as u32 % 40;
-            let found = index.find(hash((key, 0)), |entry: (u32, u32)| entry.0 == key);
-            assert_eq!(found, map.get(&key).map(|&value| (key, value)));
+            let name = (state >> 33) as u32 % 40;
+            let found = index.find(key((name, 0)), |entry: (u32, u32)| entry.0 == name);
+            assert_eq!(found, map.get(&name).map(|&value| (name, value)));
             if found.is_none() {
-                index.reserve(1, hash).unwrap();
-                index.insert(hash((key, turn)), (key, turn));
-                map.insert(key, turn);
+                index.reserve(1, key).unwrap();
+                index.insert(key((name, turn)), (name, turn));
+                map.insert(name, turn);
             } else if state & 1 << 40 != 0 {
-                index.remove(hash((key, 0)), |entry| entry.0 == key, hash);
-                map.remove(&key);
+                index.remove(key((name, 0)), |entry| entry.0 == name, key);
+                map.remove(&name);
             }
             if turn % 100 == 0 {
-                index.retain(|entry: (u32, u32)| entry.0 % 3 > 0, hash);
-                map.retain(|key, _| key % 3 > 0);
+                index.retain(|entry: (u32, u32)| entry.0 % 3 > 0, key);
+                map.retain(|name, _| name % 3 > 0);
             }
-            let same = |entry: &&mut (u32, u32)| hash(**entry) == hash((key, 0));
-            let of_that_hash = map.keys().filter(|&&other| hash((other, 0)) == hash((key, 0))).count();
-            assert_eq!(index.all_mut(hash((key, 0))).filter(same).count(), of_that_hash);
+            let same = |entry: &&mut (u32, u32)| key(**entry) == key((name, 0));
+            let of_that_key = map.keys().filter(|&&other| key((other, 0)) == key((name, 0))).count();
+            assert_eq!(index.all_mut(key((name, 0))).filter(same).count(), of_that_key);
             assert_eq!(index.len(), map.len());
             assert_eq!(index.iter().count(), map.len());
         }
@@ -172,16 +173,16 @@ mod tests {
     #[test]
     fn what_comes_and_goes_asks_for_no_memory() {
         let mut index = Index::new();
-        let hash = |entry: u32| u64::from(entry).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        index.reserve(5, hash).unwrap();
+        let key = u64::from;
+        index.reserve(5, key).unwrap();
         let memory = index.places.as_ptr();
         for entry in 0..4 {
-            index.insert(hash(entry), entry);
+            index.insert(key(entry), entry);
         }
         for entry in 4..10_000u32 {
-            index.reserve(1, hash).unwrap();
-            index.insert(hash(entry), entry);
-            index.remove(hash(entry), |other| other == entry, hash);
+            index.reserve(1, key).unwrap();
+            index.insert(key(entry), entry);
+            index.remove(key(entry), |other| other == entry, key);
         }
         assert_eq!((index.places.as_ptr(), index.len()), (memory, 4));
     }

@@ -103,8 +103,8 @@ impl Contents {
     }
 }
 
-fn hash(filter: Filter, ident: usize) -> u64 {
-    (ident as u64 ^ (filter as u64) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+fn key(filter: Filter, ident: usize) -> u64 {
+    ident as u64 ^ (filter as u64) << 56
 }
 
 /// A queue whose lock is held.
@@ -141,7 +141,7 @@ impl Queue<'_> {
         if !filter.is_descriptor() {
             let knotes = &self.contents.knotes;
             let same = |id: KnoteId| knotes[id].ident == ident && knotes[id].filter == filter;
-            return self.contents.named.find(hash(filter, ident), same);
+            return self.contents.named.find(key(filter, ident), same);
         }
         let fd = i32::try_from(ident).ok()?;
         self.refresh(fd);
@@ -156,12 +156,12 @@ impl Queue<'_> {
         if !filter.is_descriptor() {
             let contents = &mut *self.contents;
             let knotes = &contents.knotes;
-            let rehash = |id: KnoteId| hash(knotes[id].filter, knotes[id].ident);
-            if let Err(errno) = contents.named.reserve(1, rehash) {
+            let key_of = |id: KnoteId| key(knotes[id].filter, knotes[id].ident);
+            if let Err(errno) = contents.named.reserve(1, key_of) {
                 contents.knotes.remove(id);
                 return Err(errno);
             }
-            contents.named.insert(hash(filter, ident), id);
+            contents.named.insert(key(filter, ident), id);
         }
         Ok(id)
     }
@@ -173,8 +173,8 @@ impl Queue<'_> {
         let Knote { ident, filter, .. } = contents.knotes[id];
         if !filter.is_descriptor() {
             let knotes = &contents.knotes;
-            let rehash = |id: KnoteId| hash(knotes[id].filter, knotes[id].ident);
-            contents.named.remove(hash(filter, ident), |other| other == id, rehash);
+            let key_of = |id: KnoteId| key(knotes[id].filter, knotes[id].ident);
+            contents.named.remove(key(filter, ident), |other| other == id, key_of);
         }
         contents.knotes.remove(id);
     }

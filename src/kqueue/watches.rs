@@ -134,8 +134,8 @@ pub struct Watches {
     pub suspects: Vec<i32>,
 }
 
-fn hash(wd: i32) -> u64 {
-    (wd as u32 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+fn key(wd: i32) -> u64 {
+    wd as u32 as u64
 }
 
 impl Watches {
@@ -158,11 +158,11 @@ impl Watches {
         self.members.reserve()?;
         // Any watch may be given a number later.
         let entries = self.watches.slots.len() - self.watches.free.len() + 1 - self.by_number.len();
-        self.by_number.reserve(entries, |(wd, _)| hash(wd))
+        self.by_number.reserve(entries, |(wd, _)| key(wd))
     }
 
     pub fn find(&self, wd: i32) -> Option<WatchId> {
-        self.by_number.find(hash(wd), |entry| entry.0 == wd).map(|entry| entry.1)
+        self.by_number.find(key(wd), |entry| entry.0 == wd).map(|entry| entry.1)
     }
 
     /// A new watch, after `reserve`.
@@ -188,11 +188,11 @@ impl Watches {
     pub fn number(&mut self, id: WatchId, wd: i32) {
         let before = core::mem::replace(&mut self.watches.slots[id as usize].wd, wd);
         if before >= 0 {
-            self.by_number.remove(hash(before), |entry| entry.1 == id, |(wd, _)| hash(wd));
+            self.by_number.remove(key(before), |entry| entry.1 == id, |(wd, _)| key(wd));
         }
         // Room was reserved with the watch, and each has one entry at most.
         if wd >= 0 {
-            self.by_number.insert(hash(wd), (wd, id));
+            self.by_number.insert(key(wd), (wd, id));
         }
     }
 

@@ -47,8 +47,8 @@ pub struct Table {
     spare: Set,
 }
 
-fn hash(fd: i32, place: Place) -> u64 {
-    (u64::from(fd as u32) << 2 | u64::from(place.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+fn key(fd: i32, place: Place) -> u64 {
+    u64::from(fd as u32) << 2 | u64::from(place.0)
 }
 
 impl Table {
@@ -59,7 +59,7 @@ impl Table {
     fn at(&self, fd: i32, place: Place) -> Option<usize> {
         let items = &self.items;
         let same = |at: u32| items[at as usize].fd == fd && items[at as usize].place == place;
-        self.index.find(hash(fd, place), same).map(|at| at as usize)
+        self.index.find(key(fd, place), same).map(|at| at as usize)
     }
 
     /// The item, if the number still is the file that it is about.
@@ -80,17 +80,17 @@ impl Table {
         }
         self.items.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let items = &self.items;
-        let rehash = |at: u32| hash(items[at as usize].fd, items[at as usize].place);
-        self.index.reserve(1, rehash)?;
-        self.index.insert(hash(item.fd, item.place), items.len() as u32);
+        let key_of = |at: u32| key(items[at as usize].fd, items[at as usize].place);
+        self.index.reserve(1, key_of)?;
+        self.index.insert(key(item.fd, item.place), items.len() as u32);
         self.items.push(item);
         Ok(())
     }
 
     fn unlink(&mut self, fd: i32, place: Place, at: usize) {
         let items = &self.items;
-        let rehash = |at: u32| hash(items[at as usize].fd, items[at as usize].place);
-        self.index.remove(hash(fd, place), |other| other as usize == at, rehash);
+        let key_of = |at: u32| key(items[at as usize].fd, items[at as usize].place);
+        self.index.remove(key(fd, place), |other| other as usize == at, key_of);
     }
 
     fn remove(&mut self, at: usize) {
@@ -99,7 +99,7 @@ impl Table {
         self.items.swap_remove(at);
         if let Some(&Item { fd, place, .. }) = self.items.get(at) {
             let last = self.items.len() as u32;
-            if let Some(number) = self.index.find_mut(hash(fd, place), |other| other == last) {
+            if let Some(number) = self.index.find_mut(key(fd, place), |other| other == last) {
                 *number = at as u32;
             }
         }

@@ -114,8 +114,8 @@ pub struct Table {
     associated: bool,
 }
 
-fn hash(fd: i32) -> u64 {
-    u64::from(fd as u32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+fn key(fd: i32) -> u64 {
+    u64::from(fd as u32)
 }
 
 impl Table {
@@ -132,7 +132,7 @@ impl Table {
     }
 
     fn at(&self, fd: i32) -> Option<usize> {
-        self.index.find(hash(fd), |at| self.descriptors[at as usize].fd == fd).map(|at| at as usize)
+        self.index.find(key(fd), |at| self.descriptors[at as usize].fd == fd).map(|at| at as usize)
     }
 
     /// The item, if the number still is the file that it is about.
@@ -177,9 +177,9 @@ impl Table {
         self.descriptors.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         self.list.try_reserve(self.descriptors.len() + 1).map_err(|_| Errno::ENOMEM)?;
         let descriptors = &self.descriptors;
-        self.index.reserve(1, |at| hash(descriptors[at as usize].fd))?;
+        self.index.reserve(1, |at| key(descriptors[at as usize].fd))?;
         let at = self.descriptors.len();
-        self.index.insert(hash(fd), at as u32);
+        self.index.insert(key(fd), at as u32);
         self.serials = self.serials.wrapping_add(1);
         let (entries, serial) = ([None; PLACES], self.serials);
         self.descriptors.push(Descriptor { fd, entries, armed: None, serial, listed: false, turn: 0 });
@@ -198,14 +198,14 @@ impl Table {
         Place::all().for_each(|place| self.clear(whose, at, place));
         let fd = self.descriptors[at].fd;
         let descriptors = &self.descriptors;
-        self.index.remove(hash(fd), |other| other as usize == at, |at| hash(descriptors[at as usize].fd));
+        self.index.remove(key(fd), |other| other as usize == at, |at| key(descriptors[at as usize].fd));
         let gone = self.descriptors.swap_remove(at);
         if gone.listed {
             self.list.retain(|&listed| listed != fd);
         }
         if let Some(moved) = self.descriptors.get(at) {
             let last = self.descriptors.len() as u32;
-            if let Some(number) = self.index.find_mut(hash(moved.fd), |other| other == last) {
+            if let Some(number) = self.index.find_mut(key(moved.fd), |other| other == last) {
                 *number = at as u32;
             }
         }

@@ -85,8 +85,8 @@ const TICK: u64 = 15_000_000;
 const TRUST: u64 = 1_000_000_000;
 const TRUST_WRITE: u64 = 5_000_000_000;
 
-fn hash(number: i32, place: Place) -> u64 {
-    (u64::from(number as u32) << 2 | u64::from(place.0)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+fn key(number: i32, place: Place) -> u64 {
+    u64::from(number as u32) << 2 | u64::from(place.0)
 }
 
 fn is_socket(target: Target) -> bool {
@@ -154,7 +154,7 @@ impl Table {
     fn find(&self, number: i32, place: Place) -> Option<u32> {
         let same =
             |id: u32| self.items[id as usize].as_ref().is_some_and(|item| item.number == number && item.place == place);
-        self.index.find(hash(number, place), same)
+        self.index.find(key(number, place), same)
     }
 
     fn item(&mut self, id: u32) -> Option<&mut Item> {
@@ -180,8 +180,8 @@ impl Table {
         self.looked_at.try_reserve(items).map_err(|_| Errno::ENOMEM)?;
         self.ready.try_reserve(items).map_err(|_| Errno::ENOMEM)?;
         let all = &self.items;
-        let rehash = |id: u32| all[id as usize].as_ref().map_or(0, |item| hash(item.number, item.place));
-        self.index.reserve(1, rehash)?;
+        let key_of = |id: u32| all[id as usize].as_ref().map_or(0, |item| key(item.number, item.place));
+        self.index.reserve(1, key_of)?;
         let id = self.free.pop().unwrap_or_else(|| {
             self.items.push(None);
             (self.items.len() - 1) as u32
@@ -216,7 +216,7 @@ impl Table {
             is_looked_at: false,
             is_ready: false,
         });
-        self.index.insert(hash(number, place), id);
+        self.index.insert(key(number, place), id);
         Ok(())
     }
 
@@ -231,8 +231,8 @@ impl Table {
         self.requests.abandon(afd, item.interest);
         self.requests.abandon(afd, item.guard);
         let all = &self.items;
-        let rehash = |id: u32| all[id as usize].as_ref().map_or(0, |item| hash(item.number, item.place));
-        self.index.remove(hash(item.number, item.place), |other| other == id, rehash);
+        let key_of = |id: u32| all[id as usize].as_ref().map_or(0, |item| key(item.number, item.place));
+        self.index.remove(key(item.number, item.place), |other| other == id, key_of);
         if item.is_idle {
             self.idle.retain(|&other| other != id);
         }

@@ -106,12 +106,12 @@ fn enter() -> Option<Guard<'static, Contents>> {
     lock::lock(contents()?).ok()
 }
 
-fn hash_of(interest: Interest) -> u64 {
-    hash(interest.fd, interest.direction)
+fn key_of(interest: Interest) -> u64 {
+    key(interest.fd, interest.direction)
 }
 
-fn hash(fd: i32, direction: usize) -> u64 {
-    (u64::from(fd as u32) << 2 | direction as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+fn key(fd: i32, direction: usize) -> u64 {
+    u64::from(fd as u32) << 2 | direction as u64
 }
 
 fn epoll_ctl(epoll: i32, operation: c_int, fd: i32, events: c_int, key: u64) -> Result<()> {
@@ -209,13 +209,13 @@ pub fn begin(slot: u32, place: Place, fd: i32, arm: Arm) -> Result<()> {
     let mut guard = lock::lock(make_contents()?)?;
     let contents = &mut *guard;
     let same = |one: Interest| one.fd == fd && one.direction == direction && one.slot == slot && one.place == place;
-    if contents.interests.find(hash(fd, direction), same).is_none() {
+    if contents.interests.find(key(fd, direction), same).is_none() {
         let count = contents.interests.len() + 1;
         contents.news.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
-        contents.interests.reserve(1, hash_of)?;
+        contents.interests.reserve(1, key_of)?;
         DIRECTIONS[direction].prepare()?;
         let interest = Interest { fd, direction, slot, place, silent: false };
-        contents.interests.insert(hash(fd, direction), interest);
+        contents.interests.insert(key(fd, direction), interest);
     }
     // Always: the number may have been another file's, whose interest is not ended yet.
     let mut result = Ok(());
@@ -235,9 +235,9 @@ pub fn end(slot: u32, place: Place, fd: i32, arm: Arm) {
     let direction = direction_of(arm);
     let Some(mut contents) = enter() else { return };
     let same = |one: Interest| one.fd == fd && one.direction == direction && one.slot == slot && one.place == place;
-    contents.interests.remove(hash(fd, direction), same, hash_of);
+    contents.interests.remove(key(fd, direction), same, key_of);
     contents.news.retain(|&news| news != (slot, fd, place));
-    if contents.interests.find(hash(fd, direction), |one| one.fd == fd && one.direction == direction).is_none() {
+    if contents.interests.find(key(fd, direction), |one| one.fd == fd && one.direction == direction).is_none() {
         for epoll in DIRECTIONS[direction].epolls() {
             // Where the number is another file by now there is no such item.
             let _ = epoll_ctl(epoll.load(SeqCst), libc::EPOLL_CTL_DEL, fd, 0, 0);
@@ -253,7 +253,7 @@ pub fn silence(slot: u32, place: Place, fd: i32, arm: Arm, silent: bool) {
     let direction = direction_of(arm);
     let Some(mut contents) = enter() else { return };
     let same = |one: Interest| one.fd == fd && one.direction == direction && one.slot == slot && one.place == place;
-    if let Some(interest) = contents.interests.find_mut(hash(fd, direction), same) {
+    if let Some(interest) = contents.interests.find_mut(key(fd, direction), same) {
         interest.silent = silent;
     }
 }
@@ -277,7 +277,7 @@ fn look(mut guard: Guard<'static, Contents>) {
             for event in found {
                 let fd = event.u64 as i32;
                 let own = |one: &&mut Interest| one.fd == fd && one.direction == number && one.silent;
-                for interest in contents.interests.all_mut(hash(fd, number)).filter(own) {
+                for interest in contents.interests.all_mut(key(fd, number)).filter(own) {
                     interest.silent = false;
                     if contents.news.len() < contents.news.capacity() {
                         contents.news.push((interest.slot, fd, interest.place));
@@ -325,7 +325,7 @@ pub fn leave(slot: u32) {
         left[one.direction] |= one.slot != slot;
         one.slot != slot
     };
-    contents.interests.retain(keep, hash_of);
+    contents.interests.retain(keep, key_of);
     for (direction, left) in DIRECTIONS.iter().zip(left) {
         if !left && direction.runs.load(SeqCst) {
             direction.stop();
