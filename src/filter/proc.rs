@@ -113,7 +113,7 @@ fn look_at(queue: &mut Queue, id: KnoteId, pid: i32) {
     if processes::needs_clock(pid) {
         queue.knote(id).state.insert(State::TICK);
     }
-    if processes::fate_by_number(pid, None) != Fate::Alive {
+    if !matches!(processes::fate_by_number(pid, None), Fate::Alive | Fate::Unheard) {
         // 8.1: it may be a zombie.
         queue.activate(id);
     } else if queue.knote(id).is(State::TICK) {
@@ -267,6 +267,10 @@ pub fn has_ended(queue: &mut Queue, id: KnoteId) -> bool {
             Watch::Number(started) => processes::fate_by_number(process.pid, started),
             Watch::Hearsay => Fate::Alive,
         };
+        if fate == Fate::Unheard && !knote.is(State::TICK) {
+            queue.knote(id).state.insert(State::TICK);
+            queue.look_out(id);
+        }
         if let Fate::Exited(status) = fate {
             if knote.fflags & HEARD != 0 {
                 // All that it did before is there to be read, and would find no knote later. (Nothing but Hearsay is

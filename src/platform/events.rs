@@ -154,6 +154,8 @@ impl Status {
 #[allow(dead_code)] // not every backend's
 pub enum Fate {
     Alive,
+    /// Alive as far as can be seen; but it is nobody's child of ours, or none any more, and no signal will tell.
+    Unheard,
     /// It has exited; the status as of wait(2), where the system tells it.
     Exited(Option<i32>),
     /// It has exited, and the system will tell how when it is reaped.

@@ -49,7 +49,8 @@ pub fn fate_by_number(pid: i32, _: Option<u64>) -> Fate {
     match sys::exit_status(libc::P_PID, pid, 0) {
         Ok(Some(status)) => Fate::Exited(Some(status)),
         Ok(None) => Fate::Alive,
-        Err(_) if exists(pid) => Fate::Alive,
+        // A child that nobody reaps (SIGCHLD is ignored) is there for a moment after the signal.
+        Err(_) if exists(pid) => Fate::Unheard,
         Err(_) => Fate::Exited(None),
     }
 }
