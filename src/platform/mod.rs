@@ -74,15 +74,20 @@
 //!
 //! ## What does not depend on the system
 //!
-//! It lies beside the folders: [`descriptors`] (who owns a number, and in which generation), [`events`] and `file_state` (the words above), `program` (its strings),
-//! [`front`] (are we told of closes?), [`lock`], [`table`]; and in `unix` what the systems of that family share, `unix/kernel` what kernels there
-//! tell beyond POSIX.
+//! It lies beside the folders: [`descriptors`] (who owns a number, and in which generation), [`events`] and `file_state`
+//! (the words above), `program` (its strings), [`front`] (are we told of closes?), [`lock`], [`table`]; for all but Linux
+//! `deadlines` (what bounds a wait) and `one_level` (no nested sets); and in `unix` what the systems of that family share,
+//! `unix/kernel` what kernels there tell beyond POSIX.
 
+#[cfg(not(backend = "linux"))]
+mod deadlines;
 pub mod descriptors;
 pub mod events;
 mod file_state;
 pub mod front;
 pub mod lock;
+#[cfg(not(backend = "linux"))]
+mod one_level;
 mod program;
 pub mod table;
 

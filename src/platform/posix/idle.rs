@@ -17,7 +17,7 @@ impl Poller {
     /// The call is over. While nobody is in the next one, what becomes ready has to make the descriptor readable.
     pub fn rest(&'static self, slot: u32, visited: impl Fn() -> bool) {
         let Ok(mut table) = self.table() else { return };
-        let due = self.timers.any() || self.signals.load(SeqCst) != 0;
+        let due = self.timers.all().next().is_some() || self.signals.load(SeqCst) != 0;
         if (table.is_empty() && !due) || self.pipe.reasons() & (WOKEN | DEAD) != 0 {
             return;
         }

@@ -28,6 +28,5 @@ mod sleepers;
 pub mod start;
 pub mod sys;
 mod table;
-mod timers;
 mod unwatched;
 pub mod watchman;

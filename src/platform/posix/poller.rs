@@ -11,9 +11,9 @@ use super::item::Item;
 use super::pipe::{Pipe, CALLED, DEAD, NOTICED, WOKEN};
 use super::sleepers::Sleepers;
 use super::table::{Set, Table};
-use super::timers::Timers;
 use super::{sys, watchman};
 use crate::errno::{Errno, Result};
+use crate::platform::deadlines::Deadlines;
 use crate::platform::front;
 use crate::platform::lock::{self, Guard, Mutex};
 use crate::platform::unix::file_state::{identity, identity_of};
@@ -29,7 +29,7 @@ const PAUSE: u64 = 50_000;
 pub struct Poller {
     pub(super) pipe: Pipe,
     sleepers: Sleepers,
-    pub(super) timers: Timers,
+    pub(super) timers: Deadlines,
     /// The watchman polls what the table said a moment ago.
     pub(super) watched: AtomicBool,
     /// He is to.
@@ -45,7 +45,7 @@ impl Poller {
         Poller {
             pipe: Pipe::new(),
             sleepers: Sleepers::new(),
-            timers: Timers::new(),
+            timers: Deadlines::new(),
             watched: AtomicBool::new(false),
             idle: AtomicBool::new(false),
             signals: AtomicU64::new(0),
@@ -201,14 +201,7 @@ impl Poller {
         let patience = if first.is_some() { Some(0) } else { self.patience(timeout, spent) };
         // Only poll() itself is a cancellation point.
         let wait = |set: &mut Set, time: Option<u64>| {
-            if let Some(cancellation) = cancellation {
-                cancellation.release();
-            }
-            let polled = sys::wait(&mut set.entries, &time.map(sys::timespec_of), mask);
-            if let Some(cancellation) = cancellation {
-                cancellation.hold();
-            }
-            polled
+            sys::Cancellation::let_in(cancellation, || sys::wait(&mut set.entries, &time.map(sys::timespec_of), mask))
         };
         let polled = if patience == Some(0) {
             wait(&mut set, Some(0))
@@ -297,26 +290,9 @@ impl Poller {
         Ok(())
     }
 
-    #[inline]
-    pub fn has_sides(&self) -> bool {
-        false
-    }
-
-    pub fn has_lost(&self, _: Place) -> bool {
-        false
-    }
-
-    pub fn side_events<'a, const N: usize>(&self, _: Place, _: &'a mut Buffer<N>, _: usize) -> &'a [Event] {
-        &[]
-    }
-
-    pub fn prepare_timer(&self, _: u32, _: Clock) -> Result<()> {
-        Ok(())
-    }
-
     /// Sees to it that the queue wakes up at `deadline` or before.
     pub fn arm_timer(&self, _: u32, clock: Clock, deadline: u64) -> Result<()> {
-        if self.timers.set(clock, deadline) {
+        if self.timers.set(clock, deadline).is_some() {
             self.call();
         }
         Ok(())

@@ -223,13 +223,8 @@ impl Poller {
         }
         let patience = [time, spent, self.timers.patience()].into_iter().flatten().min();
         // Only poll() itself is a cancellation point.
-        if let Some(cancellation) = cancellation {
-            cancellation.release();
-        }
-        let ready = sys::wait_for(self.descriptor(), &patience.map(sys::timespec_of), mask);
-        if let Some(cancellation) = cancellation {
-            cancellation.hold();
-        }
+        let wait = || sys::wait_for(self.descriptor(), &patience.map(sys::timespec_of), mask);
+        let ready = sys::Cancellation::let_in(cancellation, wait);
         match ready {
             Ok(_) => {}
             // poll() takes no entry at all: RLIMIT_NOFILE is 0.
@@ -365,23 +360,6 @@ impl Poller {
 
     pub(super) fn forget_place(&self, place: Place) -> Result<()> {
         self.table()?.forget_place(self.whose(), place);
-        Ok(())
-    }
-
-    #[inline]
-    pub fn has_sides(&self) -> bool {
-        false
-    }
-
-    pub fn has_lost(&self, _: Place) -> bool {
-        false
-    }
-
-    pub fn side_events<'a, const N: usize>(&self, _: Place, _: &'a mut Buffer<N>, _: usize) -> &'a [Event] {
-        &[]
-    }
-
-    pub fn prepare_timer(&self, _: u32, _: Clock) -> Result<()> {
         Ok(())
     }
 

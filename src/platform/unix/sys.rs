@@ -175,6 +175,17 @@ impl Cancellation {
     pub fn release(&self) {
         drop(self.0.take());
     }
+
+    /// Lets a cancellation in while `wait` runs, and no longer.
+    #[allow(dead_code)] // not every backend's
+    #[inline]
+    pub fn let_in<T>(cancellation: Option<&Cancellation>, wait: impl FnOnce() -> T) -> T {
+        let Some(cancellation) = cancellation else { return wait() };
+        cancellation.release();
+        let result = wait();
+        cancellation.hold();
+        result
+    }
 }
 
 pub const NANOSECONDS: u64 = 1_000_000_000;

@@ -14,6 +14,7 @@ use super::sys;
 use super::table::{News, Table};
 use super::target::{self, Target};
 use crate::errno::{Errno, Result};
+use crate::platform::deadlines::Deadlines;
 use crate::platform::lock::{self, Guard, Mutex};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
@@ -32,8 +33,6 @@ const KEY_DEAD: usize = 6;
 
 /// How many packets are taken out at once.
 const BATCH: usize = 64;
-/// A timer of the wall clock may be due early, when that is set.
-const STEP: u64 = 500_000_000;
 
 /// The read that is pending on the pipe: the kernel writes here.
 struct PendingRead(UnsafeCell<(Overlapped, [u8; 8])>);
@@ -62,7 +61,7 @@ pub struct Poller {
     /// How many threads sleep.
     asleep: AtomicU32,
     /// The expiry of the earliest timer of each clock; `u64::MAX`: none.
-    due: [AtomicU64; 2],
+    due: Deadlines,
     /// The signals that a knote is for.
     pub signals: AtomicU64,
     table: Mutex<Table>,
@@ -82,7 +81,7 @@ impl Poller {
             woken: AtomicBool::new(false),
             wakes: AtomicU32::new(0),
             asleep: AtomicU32::new(0),
-            due: [const { AtomicU64::new(u64::MAX) }; 2],
+            due: Deadlines::new(),
             signals: AtomicU64::new(0),
             table: Mutex::new(Table::new()),
         }
@@ -339,15 +338,8 @@ impl Poller {
         if patience == Some(0) {
             return 0;
         }
-        let mut no_longer = |time: u64| patience = Some(patience.map_or(time, |before| before.min(time)));
-        tick.into_iter().for_each(&mut no_longer);
-        for clock in CLOCKS {
-            let due = self.due[clock as usize].load(SeqCst);
-            if due != u64::MAX {
-                let time = due.saturating_sub(clock.now());
-                no_longer(if clock == Clock::Wall { time.min(STEP) } else { time });
-            }
-        }
+        let no_longer = |time: u64| patience = Some(patience.map_or(time, |before| before.min(time)));
+        tick.into_iter().chain(self.due.patience()).for_each(no_longer);
         patience.map_or(INFINITE, sys::milliseconds)
     }
 
@@ -432,7 +424,7 @@ impl Poller {
         }
         let Ok(mut table) = self.table() else { return };
         table.ask_again(self.afd.load(SeqCst));
-        let work = table.has_work() || self.due.iter().any(|due| due.load(SeqCst) != u64::MAX);
+        let work = table.has_work() || self.due.all().next().is_some();
         drop(table);
         if work {
             self.call();
@@ -453,27 +445,9 @@ impl Poller {
         self.table.try_lock().is_some_and(|table| !table.ready.is_empty())
     }
 
-    #[inline]
-    pub fn has_sides(&self) -> bool {
-        false
-    }
-
-    pub fn has_lost(&self, _: Place) -> bool {
-        false
-    }
-
-    pub fn side_events<'a, const N: usize>(&self, _: Place, _: &'a mut Buffer<N>, _: usize) -> &'a [Event] {
-        &[]
-    }
-
-    pub fn prepare_timer(&self, _: u32, _: Clock) -> Result<()> {
-        Ok(())
-    }
-
     /// Sees to it that a waiter wakes up at `deadline` or before.
     pub fn arm_timer(&self, _: u32, clock: Clock, deadline: u64) -> Result<()> {
-        let deadline = deadline.min(u64::MAX - 1);
-        if self.due[clock as usize].fetch_min(deadline, SeqCst) > deadline {
+        if self.due.set(clock, deadline).is_some() {
             self.call();
         }
         Ok(())
@@ -482,15 +456,12 @@ impl Poller {
     /// Is a timer due that nobody has seen to?
     #[inline]
     pub fn late_timer(&self) -> Option<Clock> {
-        CLOCKS.into_iter().find(|&clock| {
-            let due = self.due[clock as usize].load(Relaxed);
-            due != u64::MAX && due <= clock.now()
-        })
+        self.due.late()
     }
 
     /// What is due has been taken out and the clock can be set anew.
     pub fn timer_fired(&self, clock: Clock) {
-        self.due[clock as usize].store(u64::MAX, SeqCst);
+        self.due.fired(clock);
     }
 
     pub fn is_whole(&self) -> bool {
@@ -599,9 +570,7 @@ impl Poller {
         if port != 0 {
             sys::close_handle(port);
         }
-        for due in &self.due {
-            due.store(u64::MAX, SeqCst);
-        }
+        self.due.forget();
     }
 }
 

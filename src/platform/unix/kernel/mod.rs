@@ -1,7 +1,7 @@
 //! What POSIX does not say and the kernel at hand tells all the same, or names in its own way.
 //!
-//! `linux` is for every system on that kernel, whichever backend asks; `solaris` for illumos and Oracle Solaris, `other` for the kernels of
-//! which no more is used than what POSIX promises. A kernel that tells more gets a file of its own here.
+//! `linux` is for every system on that kernel, whichever backend asks; `solaris` for illumos and Oracle Solaris, `other` for
+//! the kernels of which no more is used than what POSIX promises. A kernel that tells more gets a file of its own here.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;

@@ -1,23 +1,23 @@
-//! When the earliest timer of each clock is due: nothing but a bound of the wait.
+//! When the earliest timer of each clock is due: what bounds a wait where no kernel object does.
 
-use crate::platform::unix::events::{Clock, CLOCKS};
+use super::events::{Clock, CLOCKS};
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 /// A timer of the wall clock may be due early, when that is set: how often it is looked at, in nanoseconds.
 const STEP: u64 = 500_000_000;
 const NEVER: u64 = u64::MAX;
 
-pub struct Timers([AtomicU64; 2]);
+pub struct Deadlines([AtomicU64; 2]);
 
-impl Timers {
-    pub const fn new() -> Timers {
-        Timers([const { AtomicU64::new(NEVER) }; 2])
+impl Deadlines {
+    pub const fn new() -> Deadlines {
+        Deadlines([const { AtomicU64::new(NEVER) }; 2])
     }
 
-    /// True: it is earlier than what there was.
-    pub fn set(&self, clock: Clock, deadline: u64) -> bool {
+    /// `None`: there is an earlier one. Else the deadline as it is remembered.
+    pub fn set(&self, clock: Clock, deadline: u64) -> Option<u64> {
         let deadline = deadline.min(NEVER - 1);
-        self.0[clock as usize].fetch_min(deadline, SeqCst) > deadline
+        (self.0[clock as usize].fetch_min(deadline, SeqCst) > deadline).then_some(deadline)
     }
 
     /// What is due has been taken out, and the clock can be set anew.
@@ -29,18 +29,14 @@ impl Timers {
         CLOCKS.into_iter().for_each(|clock| self.fired(clock));
     }
 
-    fn due(&self) -> impl Iterator<Item = (Clock, u64)> + '_ {
+    pub fn all(&self) -> impl Iterator<Item = (Clock, u64)> + '_ {
         CLOCKS.into_iter().map(|clock| (clock, self.0[clock as usize].load(SeqCst))).filter(|&(_, due)| due != NEVER)
-    }
-
-    pub fn any(&self) -> bool {
-        self.due().next().is_some()
     }
 
     /// One that is due.
     #[inline]
     pub fn late(&self) -> Option<Clock> {
-        self.due().find(|&(clock, due)| due <= clock.now()).map(|(clock, _)| clock)
+        self.all().find(|&(clock, due)| due <= clock.now()).map(|(clock, _)| clock)
     }
 
     /// How long nobody has to look, in nanoseconds.
@@ -53,6 +49,6 @@ impl Timers {
                 time
             }
         };
-        self.due().map(time).min()
+        self.all().map(time).min()
     }
 }
