@@ -28,17 +28,20 @@ enum { GIVEN = 1, WORKS = 2, LATER = 4 };
 #define AS(error) ((error) << 8)
 #define OR_AS(error) ((error) << 16)
 
+enum { ANYHOW = -1, IF_THERE = -2 };
+
 struct fault {
     const char *name;
     int call;
-    int argument; /* which one has to be `value`; -1: none */
+    int argument; /* which one has to be `value`, or one of: */
     uint64_t value;
     const char *use;
     int errors[8];
     int outcome;
 };
 
-#define ANY -1, 0, ""
+#define ANY ANYHOW, 0, ""
+#define KNOWN IF_THERE, 0, " of what is there"
 #define FIRST(value) 0, (uint64_t)(value), " " #value
 #define USE(value) 1, (uint64_t)(value), " " #value
 #define E(...) {__VA_ARGS__}
@@ -51,8 +54,11 @@ enum { FAULTS = sizeof faults / sizeof *faults };
 
 static int is_about(const struct fault *fault, const struct call *call)
 {
-    return fault->call == call->number
-           && (fault->argument == -1 || (unsigned)call->arguments[fault->argument] == (unsigned)fault->value);
+    if (fault->call != call->number)
+        return 0;
+    if (fault->argument < 0)
+        return fault->argument == ANYHOW || call->has_item;
+    return (unsigned)call->arguments[fault->argument] == (unsigned)fault->value;
 }
 
 /* The rows of a call: the first that names its use, and those beside it, or those for any use. */

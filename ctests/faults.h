@@ -7,7 +7,7 @@
  * FAULT(call, use, errors, outcome)
  *
  * call, use        the system call; where the use is not ANY, calls whose first argument is FIRST(value), whose
- *                  second is USE(value)
+ *                  second is USE(value); KNOWN: an addition to an epoll of what is in it
  * errors           what it fails with, one after the other; NONE: it cannot fail, given what the library gives it
  * outcome          what may come of it:
  *   GIVEN          kevent() or whatever was called fails with that very errno
@@ -21,7 +21,8 @@
 
 /* ---- Descriptors that are made ------------------------------------------------------------------ */
 
-FAULT(epoll_create1, ANY, E(EMFILE, ENFILE, ENOMEM), GIVEN)
+/* An epoll that is to be replaced is so by the next call. */
+FAULT(epoll_create1, ANY, E(EMFILE, ENFILE, ENOMEM), GIVEN | WORKS)
 /* A number that may be a duplicate of a kqueue is none as far as can be told. */
 FAULT(eventfd2, ANY, E(EMFILE, ENFILE, ENOMEM, ENODEV), GIVEN | AS(EBADF) | WORKS)
 FAULT(timerfd_create, ANY, E(EMFILE, ENFILE, ENOMEM, ENODEV, EPERM), GIVEN | WORKS)
@@ -38,11 +39,13 @@ FAULT(socket, ANY, E(EPROTONOSUPPORT, EAFNOSUPPORT, EPERM, EACCES), AS(EOPNOTSUP
 FAULT(fcntl, USE(F_DUPFD_CLOEXEC), E(EMFILE, ENOMEM, EINVAL), GIVEN | WORKS)
 /* /proc is asked by other means; freopen() is the program's own. */
 FAULT(openat, ANY, E(EMFILE, ENFILE, ENOMEM, ENOENT, EACCES, EPERM), GIVEN | WORKS)
-FAULT(dup3, ANY, E(EBADF, EBUSY, EINTR, EMFILE), GIVEN)
+FAULT(dup3, ANY, E(EBADF, EBUSY, EINTR, EMFILE), GIVEN | WORKS)
 FAULT(dup2, ANY, E(EBADF, EBUSY, EINTR, EMFILE), GIVEN)
 
 /* ---- epoll -------------------------------------------------------------------------------------- */
 
+/* The library asks so whether an item is there (EEXIST); only one that is not takes memory. */
+FAULT(epoll_ctl, KNOWN, NONE, WORKS)
 FAULT(epoll_ctl, USE(EPOLL_CTL_ADD), E(ENOMEM), GIVEN | AS(EBADF) | WORKS)
 FAULT(epoll_ctl, USE(EPOLL_CTL_ADD), E(ENOSPC), AS(ENOMEM) | OR_AS(EBADF) | WORKS)
 FAULT(epoll_ctl, USE(EPOLL_CTL_MOD), E(ENOMEM), GIVEN | AS(EBADF) | WORKS)
@@ -86,6 +89,8 @@ FAULT(fstatfs, ANY, E(ENOSYS, EPERM, ENOMEM, EINTR), WORKS)
 FAULT(lseek, ANY, E(ESPIPE, EPERM), WORKS)
 FAULT(fcntl, USE(F_GETFD), E(EPERM), GIVEN | WORKS)
 FAULT(fcntl, USE(F_GETFL), E(EPERM), WORKS)
+FAULT(fcntl, USE(F_SETSIG), E(EPERM), WORKS)
+FAULT(fcntl, USE(F_GETSIG), NONE, WORKS)
 FAULT(fcntl, USE(F_SETFL), E(EPERM), WORKS)
 FAULT(fcntl, USE(F_GETPIPE_SZ), E(EPERM), WORKS)
 FAULT(sendto, ANY, E(EAGAIN, ENOBUFS, ENOMEM, ECONNREFUSED), GIVEN | AS(EOPNOTSUPP) | WORKS)
@@ -99,6 +104,7 @@ FAULT(waitid, ANY, E(ECHILD, EINVAL, EPERM), WORKS)
 FAULT(pidfd_send_signal, ANY, E(EPERM, ENOSYS), WORKS)
 FAULT(kill, ANY, E(EPERM), WORKS)
 FAULT(readlink, ANY, E(ENOENT, EACCES, ENOMEM, EPERM), WORKS)
+FAULT(kcmp, ANY, E(EPERM, ENOSYS), WORKS)
 FAULT(uname, ANY, E(EPERM), WORKS)
 FAULT(clone, ANY, E(EAGAIN, ENOMEM), GIVEN)
 

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -56,6 +57,19 @@ static int is_in_proc(const struct call *call)
     }
 }
 
+/* Both have the same descriptors, too, and the caller does nothing meanwhile. */
+static int has_item(const struct call *call)
+{
+    int epoll = (int)call->arguments[0], fd = (int)call->arguments[2];
+    struct epoll_event event = {.events = EPOLLET};
+    if (call->number != SYS_epoll_ctl || call->arguments[1] != EPOLL_CTL_ADD || call->is_child)
+        return 0;
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == -1)
+        return errno == EEXIST;
+    epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+    return 0;
+}
+
 static int64_t decide(const struct seccomp_notif *request)
 {
     struct call call = {.number = request->data.nr, .is_child = (pid_t)request->pid != supervisor.thread};
@@ -67,6 +81,7 @@ static int64_t decide(const struct seccomp_notif *request)
     if (call.number == SYS_bind)
         call.family = ((const struct sockaddr *)(uintptr_t)call.arguments[1])->sa_family;
     call.in_proc = is_in_proc(&call);
+    call.has_item = has_item(&call);
     int index = atomic_fetch_add(&supervisor.count, 1);
     if (index < MOST_CALLS)
         supervisor.calls[index] = call;

@@ -21,6 +21,7 @@ struct call {
     int is_child; /* the caller is a child of the thread's, made by fork */
     int in_proc; /* it is about a path in /proc */
     int family;  /* of bind()'s address */
+    int has_item; /* it adds to an epoll what that has already */
     uint64_t arguments[6];
 };
 

@@ -94,7 +94,7 @@ impl Queue<'_> {
         }
         // No item: a file or a device. Either we know that it was closed, or it has to be the same one still.
         let doubted = node.generation.is_doubtful() || !front::is_in_front();
-        let same = doubted && platform::identity(fd) == Some(node.identity);
+        let same = doubted && !platform::is_another(fd, node.identity);
         if same {
             node.generation = generation;
         }
@@ -197,7 +197,7 @@ impl Queue<'_> {
     pub fn identify(&mut self, fd: i32) {
         self.refresh(fd);
         let Some(node) = self.contents.nodes.get(fd) else { return };
-        if node.identity != 0 && platform::identity(fd) != Some(node.identity) {
+        if node.identity != 0 && platform::is_another(fd, node.identity) {
             self.forget(fd);
         }
     }

@@ -6,6 +6,7 @@
 
 use super::processes::Watch;
 use super::Queue;
+use crate::errno::Result;
 use crate::platform::{descriptors, Arm, Place, Renewal, PLACES};
 
 /// How many batches with a stale event are taken for the last words of descriptors just closed.
@@ -58,31 +59,32 @@ impl Queue<'_> {
     #[cold]
     fn renew(&mut self, place: Place) -> bool {
         let kernel = self.kernel;
-        let Ok(renewal) = kernel.begin_renewal(self.slot, place, self.contents.woken) else { return false };
-        self.move_items(&renewal, place);
-        if place == Place::MAIN {
-            for index in 0..self.contents.processes.indices() {
-                if let Some(Watch::Pidfd(pidfd)) = self.contents.processes.get(index).map(|process| process.watch) {
-                    renewal.move_process(pidfd, index);
-                }
-            }
-        }
-        let renewed = renewal.end();
+        let Ok(mut renewal) = kernel.begin_renewal(self.slot, place, self.contents.woken) else { return false };
+        let renewed = self.move_items(&mut renewal, place).is_ok() && renewal.end();
         self.contents.staleness.renewed |= renewed && place == Place::MAIN;
         renewed
     }
 
-    fn move_items(&mut self, renewal: &Renewal, place: Place) {
+    /// `ENOMEM`: not all are moved, and the old epoll has to stay.
+    fn move_items(&mut self, renewal: &mut Renewal, place: Place) -> Result<()> {
         let mut fd = 0;
         while let Some((found, _)) = self.contents.nodes.from(fd) {
             fd = found + 1;
             let Some(node) = self.contents.nodes.get(found) else { continue };
             let armed = node.armed(place);
-            if armed.contains(Arm::PRESENT) && !renewal.move_item(found, node.epoch, armed) {
+            if armed.contains(Arm::PRESENT) && !renewal.move_item(found, node.epoch, armed)? {
                 // It is another file's number by now.
                 self.forget(found);
             }
         }
+        if place == Place::MAIN {
+            for index in 0..self.contents.processes.indices() {
+                if let Some(Watch::Pidfd(pidfd)) = self.contents.processes.get(index).map(|process| process.watch) {
+                    renewal.move_process(pidfd, index)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The kqueue with this number has been renewed: the items for it are gone with its old epoll.

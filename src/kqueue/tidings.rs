@@ -438,7 +438,7 @@ impl Queue<'_> {
     /// has no name left, which another one with its inode number would have.
     fn is_still_open(&mut self, fd: i32) -> bool {
         let Some(node) = self.contents.nodes.get(fd) else { return false };
-        platform::identity(fd) == Some(node.identity)
+        !platform::is_another(fd, node.identity)
             && if front::is_in_front() {
                 descriptors::trusted(fd, node.generation)
             } else {

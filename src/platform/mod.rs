@@ -55,7 +55,7 @@
 //!
 //! - [`readable`], [`writable`], [`exceptional`], [`emptied`] say how a descriptor stands ([`Status`]) as kqueue sees
 //!   it, given what a wait has `seen`. They change nothing: above all a socket's error stays on it (3.3). [`ask`] is
-//!   the system's own word, [`identity`] tells one open file of a number from another, never 0.
+//!   the system's own word, [`identity`] and [`is_another`] tell one open file of a number from another, never 0.
 //! - [`file()`] says the same of a regular file for EVFILT_READ; [`vnode`], [`file_state`], [`directory_state`] of any
 //!   file for EVFILT_VNODE. `EINVAL`: it has no vnode (5.5).
 //! - [`processes::fate`] and [`processes::fate_by_number`] tell how a process stands ([`Fate`]), and never reap it. A
@@ -121,7 +121,7 @@ pub use system::files::{
     Whose, TELLS_NAMES,
 };
 pub use system::inspect::{
-    ask, bytes_to_read, emptied, exceptional, file, identity, readable, writable, Kind, Status, TELLS_EMPTY,
+    ask, bytes_to_read, emptied, exceptional, file, identity, is_another, readable, writable, Kind, Status, TELLS_EMPTY,
 };
 #[cfg(unix)]
 pub use system::next;

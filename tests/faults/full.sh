@@ -1,6 +1,6 @@
 #!/bin/sh
-# What "make check-full" runs of the C suite: every system call of every operation with every errno of the tables, the
-# comparison of the table with what strace sees, and the full numbers of the suite "stress".
+# What "make check-full" runs of the C suite: every system call of every operation with every errno of the tables, also
+# where nobody tells the library of a close, the comparison of the table with what strace sees, and the full numbers of the suite "stress".
 
 STAGE=${1:?the staged prefix}
 here=$(dirname "$0")
@@ -9,5 +9,6 @@ status=0
 
 ${MAKE:-make} --no-print-directory -C ctests PREFIX_DIR="$STAGE" || exit 1
 CTESTS_EVERYTHING=1 "$suite" faults refusals memory stress || status=1
+CTESTS_EVERYTHING=1 KQUEUE_VERIFY=1 "$suite" -b linux-behind faults || status=1
 "$here/seen.sh" "$suite" || status=1
 exit $status

@@ -13,7 +13,7 @@ use libc::{c_int, POLLIN, POLLOUT, POLLPRI};
 use sys::POLLRDHUP;
 
 pub use crate::platform::events::Status;
-pub use crate::platform::unix::file_state::identity;
+pub use crate::platform::unix::file_state::{identity, is_another};
 
 /// What a descriptor is, as far as its filters care.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

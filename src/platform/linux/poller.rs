@@ -240,7 +240,7 @@ impl Poller {
         if fd < 0 {
             return false;
         }
-        let ours = sys::epoll_ctl(self.descriptor(), EPOLL_CTL_MOD, fd, events as u32, key).is_ok();
+        let ours = set_item(self.descriptor(), fd, events as u32, key) != Ok(false);
         if !ours {
             place.store(-1, SeqCst);
             descriptors::disown(fd);
@@ -496,7 +496,7 @@ impl Poller {
     /// In verify mode the program may have closed the instance that the watches are in, and opened something else.
     fn has_its_files(&self) -> bool {
         let (epoll, inotify) = (self.descriptor(), self.inotify.load(Relaxed));
-        front::is_in_front() || sys::epoll_ctl(epoll, EPOLL_CTL_MOD, inotify, EPOLLIN as u32, FILES).is_ok()
+        front::is_in_front() || set_item(epoll, inotify, EPOLLIN as u32, FILES) != Ok(false)
     }
 
     /// Has the instance been lost? Said once: the next watch makes another.
@@ -660,6 +660,16 @@ impl Marker {
 impl Drop for Marker {
     fn drop(&mut self) {
         sys::close_raw(self.helper);
+    }
+}
+
+/// Sets what the epoll's item for `fd` reports. False: it has none for the file that the number is now. `ENOMEM`: the
+/// system refused, and says nothing of that.
+pub(super) fn set_item(epoll: i32, fd: i32, events: u32, key: u64) -> Result<bool> {
+    match sys::epoll_ctl(epoll, EPOLL_CTL_MOD, fd, events, key) {
+        Ok(()) => Ok(true),
+        Err(Errno::ENOMEM) => Err(Errno::ENOMEM),
+        Err(_) => Ok(false),
     }
 }
 

@@ -4,14 +4,14 @@
 //! in it, or poll it, or the program has duplicates of it that we do not know; so the new one is put into it: they
 //! wake, and by number they find the new one.
 
-use super::poller::{Arm, Place, Poller, PROCESS, SILENT, TOMBSTONE};
+use super::poller::{set_item, Arm, Place, Poller, PROCESS, SILENT, TOMBSTONE};
 use super::{births, sys};
 use crate::errno::{Errno, Result};
 use crate::platform::descriptors;
 use core::sync::atomic::Ordering::*;
-use libc::{EPOLLET, EPOLLIN, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD};
+use libc::{EPOLLET, EPOLLIN, EPOLL_CTL_ADD, EPOLL_CTL_DEL};
 
-/// A renewal under way. No other thread forks meanwhile.
+/// A renewal under way. No other thread forks meanwhile. Dropped before its end, it was none: all is as it was.
 pub struct Renewal<'a> {
     poller: &'a Poller,
     slot: u32,
@@ -31,15 +31,14 @@ impl Poller {
             return Err(Errno::EBADF);
         }
         let new = sys::move_up(sys::own(sys::epoll_create()?), sys::least_helper())?;
-        let renewal = Renewal { poller: self, slot, place, old, new, _hold: hold };
+        let mut renewal = Renewal { poller: self, slot, place, old, new, _hold: hold };
         if place == Place::MAIN {
             for (helper, events, key) in self.helpers() {
                 let fd = helper.load(Relaxed);
                 let silent = core::ptr::eq(helper, &self.wake) && !woken;
                 let events = if silent { SILENT } else { events };
-                if fd >= 0 && sys::epoll_ctl(new, EPOLL_CTL_ADD, fd, events as u32, key).is_err() {
-                    sys::close_raw(new);
-                    return Err(Errno::ENOMEM);
+                if fd >= 0 {
+                    renewal.carry(fd, events as u32, key)?;
                 }
             }
         }
@@ -48,17 +47,24 @@ impl Poller {
 }
 
 impl Renewal<'_> {
-    /// Puts the item of `fd` into the new epoll. False: the old one has none for what the number is now.
-    pub fn move_item(&self, fd: i32, epoch: u32, armed: Arm) -> bool {
-        let key = Poller::key(fd, epoch);
-        sys::epoll_ctl(self.old, EPOLL_CTL_MOD, fd, armed.events(), key).is_ok()
-            && sys::epoll_ctl(self.new, EPOLL_CTL_ADD, fd, armed.events(), key).is_ok()
+    /// Puts the item of `fd` into the new epoll. False: the old one has none for what the number is now. `ENOMEM`.
+    pub fn move_item(&mut self, fd: i32, epoch: u32, armed: Arm) -> Result<bool> {
+        self.carry(fd, armed.events(), Poller::key(fd, epoch))
     }
 
     /// The same for the pidfd of a process.
-    pub fn move_process(&self, pidfd: i32, index: u32) {
-        let (item, key) = ((EPOLLIN | EPOLLET) as u32, u64::from(index) << 32 | u64::from(PROCESS));
-        let _ = sys::epoll_ctl(self.new, EPOLL_CTL_ADD, pidfd, item, key);
+    pub fn move_process(&mut self, pidfd: i32, index: u32) -> Result<bool> {
+        self.carry(pidfd, (EPOLLIN | EPOLLET) as u32, u64::from(index) << 32 | u64::from(PROCESS))
+    }
+
+    fn carry(&mut self, fd: i32, events: u32, key: u64) -> Result<bool> {
+        if !set_item(self.old, fd, events, key)? {
+            return Ok(false);
+        }
+        match sys::epoll_ctl(self.new, EPOLL_CTL_ADD, fd, events, key) {
+            Err(Errno::ENOMEM) => Err(Errno::ENOMEM),
+            added => Ok(added.is_ok()),
+        }
     }
 
     /// The new epoll takes the number over. False: the system refused, and all is as it was.
@@ -70,31 +76,42 @@ impl Renewal<'_> {
     }
 
     fn take_number(self) -> bool {
-        let _ = sys::epoll_ctl(self.old, EPOLL_CTL_ADD, self.new, EPOLLIN as u32, TOMBSTONE);
+        // (Kqueues in kqueues may be too deep for it: then only who comes anew finds the new one.)
+        let told = sys::epoll_ctl(self.old, EPOLL_CTL_ADD, self.new, EPOLLIN as u32, TOMBSTONE);
+        if told == Err(Errno::ENOMEM) {
+            return false;
+        }
         let taken = sys::put_on_number(self.new, self.old).is_ok();
         if taken {
             descriptors::each_duplicate(self.slot, |fd| {
                 let _ = sys::put_on_number(self.new, fd);
             });
         }
-        sys::close_raw(self.new);
         taken
     }
 
     /// A nested one is a helper: it has no number that anybody knows.
-    fn take_side(self, side: usize) -> bool {
+    fn take_side(mut self, side: usize) -> bool {
         let Some(place) = self.poller.sides.get(side) else { return false };
         let key = Poller::side_key(self.place);
         let epoll = self.poller.descriptor();
         if sys::epoll_ctl(epoll, EPOLL_CTL_ADD, self.new, EPOLLIN as u32, key).is_err() {
-            sys::close_raw(self.new);
             return false;
         }
-        descriptors::note_helper(self.new, self.slot);
-        place.store(self.new, SeqCst);
+        let new = core::mem::replace(&mut self.new, -1);
+        descriptors::note_helper(new, self.slot);
+        place.store(new, SeqCst);
         let _ = sys::epoll_ctl(epoll, EPOLL_CTL_DEL, self.old, 0, 0);
         sys::close_raw(self.old);
         descriptors::disown(self.old);
         true
+    }
+}
+
+impl Drop for Renewal<'_> {
+    fn drop(&mut self) {
+        if self.new >= 0 {
+            sys::close_raw(self.new);
+        }
     }
 }

@@ -153,10 +153,13 @@ pub fn put_on_number(fd: c_int, number: c_int) -> Result<()> {
     }
 }
 
-/// Is it a socket of the process connector's kind?
+/// Is it a socket of the process connector's kind? Yes where a socket does not say.
 pub fn is_connector(fd: c_int) -> bool {
-    let option = |name| socket_option::<c_int>(fd, libc::SOL_SOCKET, name, 0).map_or(-1, |(value, _)| value);
-    option(libc::SO_DOMAIN) == libc::AF_NETLINK && option(libc::SO_PROTOCOL) == libc::NETLINK_CONNECTOR
+    let is = |name, value| match socket_option::<c_int>(fd, libc::SOL_SOCKET, name, 0) {
+        Ok((found, _)) => found == value,
+        Err(errno) => !matches!(errno.0, libc::EBADF | libc::ENOTSOCK),
+    };
+    is(libc::SO_DOMAIN, libc::AF_NETLINK) && is(libc::SO_PROTOCOL, libc::NETLINK_CONNECTOR)
 }
 
 /// What /proc calls the file under `fd`, as far as it fits.

@@ -1,7 +1,7 @@
 //! How a file stands, as fstat tells it.
 
 use super::sys;
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use crate::platform::file_state::mixed;
 use libc::c_int;
 
@@ -50,4 +50,12 @@ pub fn identity_of(stat: &libc::stat) -> u32 {
 /// Which file or device the number is open on; `None`: on nothing.
 pub fn identity(fd: i32) -> Option<u32> {
     sys::stat(fd).ok().map(|stat| identity_of(&stat))
+}
+
+/// Is the number open on another file than that one, or on nothing? Not so where the file's server does not answer.
+pub fn is_another(fd: i32, known: u32) -> bool {
+    match sys::stat(fd) {
+        Ok(stat) => identity_of(&stat) != known,
+        Err(errno) => errno == Errno::EBADF,
+    }
 }

@@ -86,6 +86,10 @@ pub fn identity(number: i32) -> Option<u32> {
     }
 }
 
+pub fn is_another(number: i32, known: u32) -> bool {
+    identity(number) != Some(known)
+}
+
 /// The file under the number; it is never told that its own writes are unseen. `EBADF`; `EINVAL` what is no file.
 pub fn vnode(number: c_int) -> Result<(FileState, bool)> {
     match target::resolve(number).ok_or(Errno::EBADF)? {

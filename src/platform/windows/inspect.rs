@@ -10,7 +10,7 @@ use crate::errno::Errno;
 use crate::platform::events::Mask;
 use crate::registry;
 
-pub use super::files::identity;
+pub use super::files::{identity, is_another};
 pub use crate::platform::events::Status;
 
 /// What a number is, as far as its filters care.

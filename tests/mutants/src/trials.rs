@@ -1,7 +1,7 @@
 //! Trying the mutants: the cases that come by one are run with it alive until one fails.
 //!
 //! What came out is added to a file, so a run that is stopped goes on where it was. A mutant's result holds as long as the
-//! text of its file does; a survivor is tried again by cases that it has not met.
+//! text of its file does; after that it says where to begin. A survivor is tried again by cases that it has not met.
 
 use crate::cases::{hash, Case, Cases, Outcome, Way};
 use crate::library::Places;
@@ -41,6 +41,8 @@ pub struct Trials<'a> {
     /// By mutant, the cases that come by it.
     reaching: Vec<Vec<usize>>,
     verdicts: Mutex<Vec<Verdict>>,
+    /// By mutant, the case that killed it when its file had another text.
+    once_killed: HashMap<usize, usize>,
     /// How many mutants of a file a case has killed.
     kills: Mutex<HashMap<(&'a str, usize), u32>>,
     file: Mutex<fs::File>,
@@ -63,6 +65,7 @@ impl<'a> Trials<'a> {
         let text = fs::read_to_string(&path).unwrap_or_default();
         let mut verdicts = vec![Verdict::NotTried; mutants.len()];
         let mut kills: HashMap<(&str, usize), u32> = HashMap::new();
+        let mut once_killed = HashMap::new();
         let by_key: HashMap<&str, usize> = mutants.iter().enumerate().map(|(n, m)| (m.key.as_str(), n)).collect();
         let titles: HashMap<String, usize> =
             cases.cases.iter().enumerate().map(|(number, case)| (case.title(), number)).collect();
@@ -71,7 +74,14 @@ impl<'a> Trials<'a> {
                 continue;
             };
             let Some(&number) = by_key.get(key) else { continue };
+            let killer = titles.get(detail).filter(|_| verdict == "killed");
             if source != mutants[number].source.to_string() {
+                match killer {
+                    Some(&case) => {
+                        once_killed.insert(number, case);
+                    }
+                    None => verdicts[number] = Verdict::Open,
+                }
                 continue;
             }
             let same_cases = sources == cases.sources.to_string();
@@ -80,13 +90,13 @@ impl<'a> Trials<'a> {
                 "survived" if same_cases => Verdict::Survived(detail.parse().unwrap_or(0)),
                 _ => Verdict::Open,
             };
-            if let (Verdict::Killed(_), Some(&case)) = (&verdicts[number], titles.get(detail)) {
+            if let Some(&case) = killer {
                 *kills.entry((&mutants[number].file, case)).or_default() += 1;
             }
         }
         let file = fs::File::options().create(true).append(true).open(path).map_err(|error| error.to_string())?;
         let (verdicts, kills, file) = (Mutex::new(verdicts), Mutex::new(kills), Mutex::new(file));
-        Ok(Trials { places, mutants, cases, reaching, verdicts, kills, file })
+        Ok(Trials { places, mutants, cases, reaching, verdicts, once_killed, kills, file })
     }
 
     pub fn verdicts(&self) -> Vec<Verdict> {
@@ -178,9 +188,10 @@ impl<'a> Trials<'a> {
             time += self.cases.cases[*number].usual;
             time <= FIRST_TIME
         };
-        let order = order.into_iter().map(|(_, number)| number);
+        let once = self.once_killed.get(&mutant).copied();
+        let order = order.into_iter().map(|(_, number)| number).filter(|&number| Some(number) != once);
         if first {
-            order.take(FIRST_CASES).take_while(within).collect()
+            once.into_iter().chain(order.take(FIRST_CASES).take_while(within)).collect()
         } else {
             order.collect()
         }
