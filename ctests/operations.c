@@ -393,7 +393,8 @@ static void prepare_forks(struct bench *bench)
 static void works_forks(struct bench *bench)
 {
     order(bench, 'f');
-    CHECK_EQ(comes(bench->kq, bench->child, EVFILT_PROC).fflags, NOTE_FORK);
+    /* (A fault leaves the library less room for the system's tidings, and some may be lost.) */
+    CHECK_EQ(comes(bench->kq, bench->child, EVFILT_PROC).fflags & ~(unsigned)NOTE_TRACKERR, NOTE_FORK);
     works_process(bench);
 }
 
