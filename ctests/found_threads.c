@@ -218,13 +218,13 @@ static void cancel_and_write(unsigned short mode)
 }
 
 /* 1.13 2.7 A waiter that is cancelled takes no one-shot event with it. */
-TEST(cancelled_waiter_loses_no_one_shot, "1.13 2.7")
+TEST_LIMIT(cancelled_waiter_loses_no_one_shot, "1.13 2.7", 60)
 {
     cancel_and_write(EV_ONESHOT);
 }
 
 /* 1.13 2.9 Nor an edge. */
-TEST(cancelled_waiter_loses_no_edge, "1.13 2.9")
+TEST_LIMIT(cancelled_waiter_loses_no_edge, "1.13 2.9", 60)
 {
     cancel_and_write(EV_CLEAR);
 }

@@ -22,11 +22,11 @@ REFUSAL("getsockopt", getsockopt, ANY, E(EPERM, ENOSYS), "", GIVEN)
 REFUSAL("epoll_pwait2", epoll_pwait2, ANY, E(EPERM, ENOSYS), "", GIVEN)
 /* User space cannot make the queue readable, or be woken: EVFILT_USER, EVFILT_TIMER, EVFILT_SIGNAL, EVFILT_VNODE. */
 REFUSAL("eventfd", eventfd2, ANY, E(EPERM, ENOSYS),
-        "user trigger traced timer period signal handler sigaction fork helper close_queue vnode directory fifo", GIVEN)
+        "user trigger traced timer period signal handler sigaction fork helper close_queue stale vnode directory fifo", GIVEN)
 REFUSAL("eventfd", eventfd2, ANY, E(EPERM, ENOSYS), "duplicate", EBADF)
-REFUSAL("timerfd_create", timerfd_create, ANY, E(EPERM, ENOSYS), "timer period close_queue", GIVEN)
-REFUSAL("timerfd_settime", timerfd_settime, ANY, E(EPERM, ENOSYS), "timer period close_queue", GIVEN)
-REFUSAL("signalfd", signalfd4, ANY, E(EPERM, ENOSYS), "signal handler sigaction close_queue", GIVEN)
+REFUSAL("timerfd_create", timerfd_create, ANY, E(EPERM, ENOSYS), "timer period close_queue stale", GIVEN)
+REFUSAL("timerfd_settime", timerfd_settime, ANY, E(EPERM, ENOSYS), "timer period close_queue stale", GIVEN)
+REFUSAL("signalfd", signalfd4, ANY, E(EPERM, ENOSYS), "signal handler sigaction close_queue stale", GIVEN)
 /* Files are looked at 50 times a second; what only a witness can tell (NOTE_OPEN and its kin) is refused. */
 REFUSAL("inotify", inotify_init1, ANY, E(EPERM, ENOSYS), "", GIVEN)
 REFUSAL("inotify_add_watch", inotify_add_watch, ANY, E(EPERM, ENOSYS), "", GIVEN)

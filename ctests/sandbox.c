@@ -3,6 +3,8 @@
  * The option -w: a system that is without some calls of Linux. A seccomp filter takes them away from every case.
  *
  *   pidfd  an older Linux, or a sandbox: ENOSYS.
+ *   new    Linux 5.8, without what came between it and the header's: close_range and epoll_pwait2. (What a pidfd does
+ *          not tell there is in proc_old.c.)
  *   linux  any Unix. Who makes such a call all the same is told by the stack: the library fails the case, and a case
  *          that makes it itself is skipped.
  */
@@ -33,6 +35,7 @@ struct call {
 };
 
 static const struct call pidfd[] = {CALL(pidfd_open)};
+static const struct call new[] = {CALL(close_range), CALL(epoll_pwait2)};
 
 static const struct call of_linux[] = {
 #ifdef SYS_epoll_create
@@ -95,6 +98,10 @@ int sandbox_enter(const char *name)
 {
     if (strcmp(name, "pidfd") == 0) {
         take_away(pidfd, COUNT(pidfd), SECCOMP_RET_ERRNO | ENOSYS);
+        return 1;
+    }
+    if (strcmp(name, "new") == 0) {
+        take_away(new, COUNT(new), SECCOMP_RET_ERRNO | ENOSYS);
         return 1;
     }
     if (strcmp(name, "linux") == 0) {

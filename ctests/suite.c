@@ -1316,7 +1316,7 @@ static void usage(FILE *out)
             "  -j N    run N cases at once (2)\n"
             "  -t N    allow N times the usual time, for valgrind and the like\n"
             "  -b NAME the backend, for the tables declared.h, behind.h and old.h (linux, or CTESTS_BACKEND)\n"
-            "  -w NAME on a system without these calls (pidfd, linux: sandbox.c)\n"
+            "  -w NAME on a system without these calls (pidfd, new, linux: sandbox.c)\n"
             "  --list  print the cases and their rules\n"
             "  --tap   print the Test Anything Protocol\n");
 }

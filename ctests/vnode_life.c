@@ -217,7 +217,8 @@ static void close_as_stream(int fd)
 #ifdef __linux__
 static void close_as_range(int fd)
 {
-    OK(close_range((unsigned)fd, (unsigned)fd, 0));
+    if (close_range((unsigned)fd, (unsigned)fd, 0) == -1)
+        SKIP("no close_range here");
 }
 #endif
 
