@@ -39,14 +39,8 @@ pub struct Case {
     pub usual: Duration,
     /// The mutants that it comes by.
     pub reached: Vec<usize>,
-    /// It is the how manieth that was recorded. A mutant that survived N is tried by those from N on.
-    pub recorded: usize,
-}
-
-/// The cases, and what they were recorded with.
-pub struct Cases {
-    pub cases: Vec<Case>,
-    pub sources: u64,
+    /// It is the how manieth that was ever seen. A mutant that survived N is tried by those from N on.
+    pub age: usize,
 }
 
 #[derive(PartialEq, Debug)]
@@ -148,7 +142,7 @@ pub fn hash<T: Hash + ?Sized>(what: &T) -> u64 {
 }
 
 /// All cases, with what they come by; recorded where that is not known yet.
-pub fn all(places: &Places, mutants: &[Mutant], jobs: usize) -> Result<Cases, String> {
+pub fn all(places: &Places, mutants: &[Mutant], jobs: usize) -> Result<Vec<Case>, String> {
     let listed = Command::new(places.conformance()).arg("--list").output().map_err(|error| error.to_string())?;
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let texts = sources_of_cases(places)?;
@@ -169,16 +163,38 @@ pub fn all(places: &Places, mutants: &[Mutant], jobs: usize) -> Result<Cases, St
             if is_declared || (way == Way::ByNumber && suite != "proc") {
                 continue;
             }
-            cases.push(Case { name, way, source, usual: Duration::ZERO, reached: Vec::new(), recorded: 0 });
+            cases.push(Case { name, way, source, usual: Duration::ZERO, reached: Vec::new(), age: 0 });
         }
     }
     for (name, way) in [("model", Way::Model), ("unit", Way::Unit)] {
         let name = name.to_string();
-        cases.push(Case { name, way, source: 0, usual: Duration::ZERO, reached: Vec::new(), recorded: 0 });
+        cases.push(Case { name, way, source: 0, usual: Duration::ZERO, reached: Vec::new(), age: 0 });
     }
     let sources = hash(&mutants.iter().map(|mutant| (&mutant.key, mutant.source)).collect::<Vec<_>>());
-    let recorded = remember(places, sources, &mut cases);
-    Ok(Cases { cases: record_missing(places, sources, mutants.len(), recorded, cases, jobs)?, sources })
+    remember(places, sources, &mut cases);
+    number(places, &mut cases)?;
+    record_missing(places, sources, mutants.len(), cases, jobs)
+}
+
+/// Numbers the cases in the order in which they were first seen, whatever the library was then.
+fn number(places: &Places, cases: &mut [Case]) -> Result<(), String> {
+    let path = places.build.join("seen-cases");
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let known: HashMap<&str, usize> = text.lines().enumerate().map(|(number, line)| (line, number)).collect();
+    let mut next = text.lines().count();
+    let mut file = fs::File::options().create(true).append(true).open(&path).map_err(|error| error.to_string())?;
+    for case in cases {
+        let line = format!("{} {}", case.title(), case.source);
+        case.age = match known.get(&*line) {
+            Some(&age) => age,
+            None => {
+                writeln!(file, "{line}").map_err(|error| error.to_string())?;
+                next += 1;
+                next - 1
+            }
+        };
+    }
+    Ok(())
 }
 
 fn file_of(places: &Places) -> PathBuf {
@@ -186,36 +202,31 @@ fn file_of(places: &Places) -> PathBuf {
 }
 
 /// Takes in what a run before has recorded of the same mutants: one line a case, title, source, milliseconds, numbers.
-fn remember(places: &Places, sources: u64, cases: &mut [Case]) -> usize {
+fn remember(places: &Places, sources: u64, cases: &mut [Case]) {
     let text = fs::read_to_string(file_of(places)).unwrap_or_default();
     let mut lines = text.lines();
     if lines.next() != Some(&*sources.to_string()) {
         let _ = fs::remove_file(file_of(places));
-        return 0;
+        return;
     }
-    let mut known: HashMap<String, (usize, &str)> = HashMap::new();
-    let mut count = 0;
+    let mut known: HashMap<String, &str> = HashMap::new();
     for line in lines {
         if let [title, source, rest] = line.splitn(3, ' ').collect::<Vec<_>>()[..] {
-            known.insert(format!("{title} {source}"), (count, rest));
+            known.insert(format!("{title} {source}"), rest);
         }
-        count += 1;
     }
     for case in cases {
-        let Some((recorded, rest)) = known.get(&format!("{} {}", case.title(), case.source)) else { continue };
-        case.recorded = *recorded;
+        let Some(rest) = known.get(&format!("{} {}", case.title(), case.source)) else { continue };
         let mut numbers = rest.split(' ').filter_map(|word| word.parse::<u64>().ok());
         case.usual = Duration::from_millis(numbers.next().unwrap_or(0));
         case.reached = numbers.map(|number| number as usize).collect();
     }
-    count
 }
 
 fn record_missing(
     places: &Places,
     sources: u64,
     mutants: usize,
-    recorded: usize,
     cases: Vec<Case>,
     jobs: usize,
 ) -> Result<Vec<Case>, String> {
@@ -230,7 +241,7 @@ fn record_missing(
         println!("{missing} cases are run once, to see which mutants they come by");
     }
     let cases: Vec<Mutex<Case>> = cases.into_iter().map(Mutex::new).collect();
-    let (next, file) = (AtomicUsize::new(0), Mutex::new((file, recorded)));
+    let (next, file) = (AtomicUsize::new(0), Mutex::new(file));
     let work = |worker: usize| -> Result<(), String> {
         let seen = places.build.join(format!("seen-{worker}"));
         loop {
@@ -247,10 +258,7 @@ fn record_missing(
             case.usual = case.usual.max(Duration::from_millis(1));
             let numbers: String = case.reached.iter().map(|number| format!(" {number}")).collect();
             let line = format!("{} {} {}{numbers}\n", case.title(), case.source, case.usual.as_millis());
-            let (file, recorded) = &mut *file.lock().unwrap();
-            file.write_all(line.as_bytes()).map_err(|error| error.to_string())?;
-            case.recorded = *recorded;
-            *recorded += 1;
+            file.lock().unwrap().write_all(line.as_bytes()).map_err(|error| error.to_string())?;
         }
     };
     std::thread::scope(|scope| {

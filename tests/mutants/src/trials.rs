@@ -3,7 +3,7 @@
 //! What came out is added to a file, so a run that is stopped goes on where it was. A mutant's result holds as long as the
 //! text of its file does; after that it says where to begin. A survivor is tried again by cases that it has not met.
 
-use crate::cases::{hash, Case, Cases, Outcome, Way};
+use crate::cases::{hash, Case, Outcome, Way};
 use crate::library::Places;
 use crate::points::Mutant;
 use std::cmp::Ordering;
@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 /// The first look takes so many cases, quick ones: most mutants do not live longer.
 const FIRST_CASES: usize = 50;
 const FIRST_TIME: Duration = Duration::from_millis(4000);
-/// A place that more cases come by than this is common to all.
+/// A place that more cases come by than this is common to all, and the slow ones of them are no better for it.
 const COMMON: usize = 300;
+const SLOW: Duration = Duration::from_millis(1000);
 const QUICK: Duration = Duration::from_millis(150);
 /// What a case may take, beside some times what is usual.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -30,14 +31,14 @@ pub enum Verdict {
     /// Survived the first look.
     Open,
     Killed(String),
-    /// Survived the cases recorded before that number.
+    /// Survived the cases that were seen before that number.
     Survived(usize),
 }
 
 pub struct Trials<'a> {
     places: &'a Places,
     mutants: &'a [Mutant],
-    cases: &'a Cases,
+    cases: &'a [Case],
     /// By mutant, the cases that come by it.
     reaching: Vec<Vec<usize>>,
     verdicts: Mutex<Vec<Verdict>>,
@@ -49,16 +50,16 @@ pub struct Trials<'a> {
 }
 
 impl<'a> Trials<'a> {
-    pub fn new(places: &'a Places, mutants: &'a [Mutant], cases: &'a Cases) -> Result<Trials<'a>, String> {
+    pub fn new(places: &'a Places, mutants: &'a [Mutant], cases: &'a [Case]) -> Result<Trials<'a>, String> {
         let mut reaching = vec![Vec::new(); mutants.len()];
-        for (number, case) in cases.cases.iter().enumerate() {
+        for (number, case) in cases.iter().enumerate() {
             case.reached.iter().for_each(|&mutant| reaching[mutant].push(number));
         }
         for (mutant, reaching) in mutants.iter().zip(&mut reaching) {
-            let is_front = |&case: &usize| cases.cases[case].way == Way::Front;
+            let is_front = |&case: &usize| cases[case].way == Way::Front;
             // What so many cases come by is no part of what differs where closes are not seen.
             if reaching.iter().filter(|case| is_front(case)).count() >= COMMON && !mutant.key.contains("front::") {
-                reaching.retain(|case| cases.cases[*case].way != Way::Behind);
+                reaching.retain(|&case| cases[case].way != Way::Behind && cases[case].usual < SLOW);
             }
         }
         let path = places.build.join("results");
@@ -68,11 +69,9 @@ impl<'a> Trials<'a> {
         let mut once_killed = HashMap::new();
         let by_key: HashMap<&str, usize> = mutants.iter().enumerate().map(|(n, m)| (m.key.as_str(), n)).collect();
         let titles: HashMap<String, usize> =
-            cases.cases.iter().enumerate().map(|(number, case)| (case.title(), number)).collect();
+            cases.iter().enumerate().map(|(number, case)| (case.title(), number)).collect();
         for line in text.lines() {
-            let [verdict, detail, sources, source, key] = line.splitn(5, '\t').collect::<Vec<_>>()[..] else {
-                continue;
-            };
+            let [verdict, detail, source, key] = line.splitn(4, '\t').collect::<Vec<_>>()[..] else { continue };
             let Some(&number) = by_key.get(key) else { continue };
             let killer = titles.get(detail).filter(|_| verdict == "killed");
             if source != mutants[number].source.to_string() {
@@ -84,10 +83,9 @@ impl<'a> Trials<'a> {
                 }
                 continue;
             }
-            let same_cases = sources == cases.sources.to_string();
             verdicts[number] = match verdict {
                 "killed" => Verdict::Killed(detail.to_string()),
-                "survived" if same_cases => Verdict::Survived(detail.parse().unwrap_or(0)),
+                "survived" => Verdict::Survived(detail.parse().unwrap_or(0)),
                 _ => Verdict::Open,
             };
             if let Some(&case) = killer {
@@ -143,9 +141,7 @@ impl<'a> Trials<'a> {
         match self.verdicts.lock().unwrap()[mutant] {
             Verdict::NotTried => true,
             Verdict::Open => !first,
-            Verdict::Survived(met) => {
-                !first && self.reaching[mutant].iter().any(|&case| self.cases.cases[case].recorded >= met)
-            }
+            Verdict::Survived(met) => !first && self.reaching[mutant].iter().any(|&case| self.cases[case].age >= met),
             Verdict::Killed(_) => false,
         }
     }
@@ -153,8 +149,8 @@ impl<'a> Trials<'a> {
     /// What the cases take that the mutant has not met.
     fn time_of_all(&self, mutant: usize) -> Duration {
         let met = self.met(mutant);
-        let cases = self.reaching[mutant].iter().map(|&case| &self.cases.cases[case]);
-        cases.filter(|case| case.recorded >= met).map(|case| case.usual).sum()
+        let cases = self.reaching[mutant].iter().map(|&case| &self.cases[case]);
+        cases.filter(|case| case.age >= met).map(|case| case.usual).sum()
     }
 
     fn met(&self, mutant: usize) -> usize {
@@ -170,7 +166,7 @@ impl<'a> Trials<'a> {
         let file = self.mutants[mutant].file.as_str();
         let kills = self.kills.lock().unwrap();
         let cost = |number: usize| {
-            let case: &Case = &self.cases.cases[number];
+            let case: &Case = &self.cases[number];
             let kills = f64::from(*kills.get(&(file, number)).unwrap_or(&0));
             // Quick ones are all alike: which of them come first is chance, so that they are of all sorts.
             let usual = case.usual.max(QUICK).as_secs_f64();
@@ -179,13 +175,13 @@ impl<'a> Trials<'a> {
         };
         let mut order: Vec<(f64, usize)> = self.reaching[mutant]
             .iter()
-            .filter(|&&number| self.cases.cases[number].recorded >= met)
+            .filter(|&&number| self.cases[number].age >= met)
             .map(|&number| (cost(number), number))
             .collect();
         order.sort_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal));
         let mut time = Duration::ZERO;
         let within = |number: &usize| {
-            time += self.cases.cases[*number].usual;
+            time += self.cases[*number].usual;
             time <= FIRST_TIME
         };
         let once = self.once_killed.get(&mutant).copied();
@@ -204,7 +200,7 @@ impl<'a> Trials<'a> {
             if end.is_some_and(|end| Instant::now() >= end) {
                 return Ok(None);
             }
-            let case = &self.cases.cases[number];
+            let case = &self.cases[number];
             let limit = PATIENCE + case.usual * 4;
             let dead = match case.run(self.places, mutant, limit)? {
                 Outcome::Passed => false,
@@ -217,19 +213,19 @@ impl<'a> Trials<'a> {
             }
         }
         if let Some(number) = hung {
-            let case = &self.cases.cases[number];
+            let case = &self.cases[number];
             if case.run(self.places, mutant, LONG_PATIENCE + case.usual * 4)? != Outcome::Passed {
                 return Ok(Some(self.killed(mutant, number)));
             }
         }
-        let recorded = self.cases.cases.iter().map(|case| case.recorded + 1).max().unwrap_or(0);
+        let seen = self.cases.iter().map(|case| case.age + 1).max().unwrap_or(0);
         let open = first && self.is_reached(mutant);
-        Ok(Some(if open { Verdict::Open } else { Verdict::Survived(recorded) }))
+        Ok(Some(if open { Verdict::Open } else { Verdict::Survived(seen) }))
     }
 
     fn killed(&self, mutant: usize, case: usize) -> Verdict {
         *self.kills.lock().unwrap().entry((&self.mutants[mutant].file, case)).or_default() += 1;
-        Verdict::Killed(self.cases.cases[case].title())
+        Verdict::Killed(self.cases[case].title())
     }
 
     fn write_down(&self, mutant: usize, verdict: Verdict) -> Result<(), String> {
@@ -240,7 +236,7 @@ impl<'a> Trials<'a> {
             Verdict::Survived(met) => ("survived", met.to_string()),
         };
         let Mutant { source, key, .. } = &self.mutants[mutant];
-        let line = format!("{word}\t{detail}\t{}\t{source}\t{key}\n", self.cases.sources);
+        let line = format!("{word}\t{detail}\t{source}\t{key}\n");
         self.verdicts.lock().unwrap()[mutant] = verdict;
         self.file.lock().unwrap().write_all(line.as_bytes()).map_err(|error| error.to_string())
     }
