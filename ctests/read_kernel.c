@@ -248,7 +248,8 @@ TEST(netlink_is_readable, "3.9 4.3")
     struct {
         struct nlmsghdr header;
         struct rtgenmsg family;
-    } question = {{sizeof question, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0}, {AF_UNSPEC}};
+        char padding[3];
+    } question = {{sizeof question, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0}, {AF_UNSPEC}, {0}};
     char answer[65536];
     int kq = queue(), fd = OK(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
     change(kq, fd, EVFILT_READ, EV_ADD, 0, 0, 0xfeed);

@@ -176,19 +176,18 @@ TEST(sa_nodefer, "7.2")
 /* 7.2 SA_ONSTACK: the handler runs on the alternate stack. */
 TEST(sa_onstack, "7.2")
 {
-    size_t size = 64 * 1024;
-    char *stack = malloc(size);
-    CHECK(stack);
-    stack_t alternate = {.ss_sp = stack, .ss_size = size};
+    enum { SIZE = 64 * 1024 };
+    static char stack[SIZE];
+    stack_t alternate = {.ss_sp = stack, .ss_size = SIZE};
     OK(sigaltstack(&alternate, NULL));
     int kq = queue();
     set_remember(SIGUSR1, SA_ONSTACK, 0);
     watch(kq, SIGUSR1);
     send(SIGUSR1);
-    CHECK((char *)seen_stack > stack && (char *)seen_stack < stack + size);
+    CHECK((char *)seen_stack > stack && (char *)seen_stack < stack + SIZE);
     set_remember(SIGUSR1, 0, 0);
     send(SIGUSR1);
-    CHECK(!((char *)seen_stack > stack && (char *)seen_stack < stack + size));
+    CHECK(!((char *)seen_stack > stack && (char *)seen_stack < stack + SIZE));
     EXPECT_SIGNAL(kq, SIGUSR1, 2);
 }
 

@@ -259,7 +259,7 @@ static void mount_uncounted(const char *name)
     OK(mkdir(path, 0755));
     snprintf(path, sizeof path, "upper/%s", name);
     OK(mkdir(path, 0755));
-    if (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
+    if (unshare(CLONE_NEWNS) == -1 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == -1
         || mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work") == -1)
         SKIP("no overlay file system can be mounted here");
     OK(chdir("merged"));

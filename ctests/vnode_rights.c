@@ -205,7 +205,7 @@ TEST(unreadable_parent, "5.3 5.5")
 
 static void hide_proc(void)
 {
-    if (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
+    if (unshare(CLONE_NEWNS) == -1 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == -1
         || mount("none", "/proc", "tmpfs", 0, NULL) == -1)
         SKIP("/proc cannot be hidden from this process");
 }
