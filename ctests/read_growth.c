@@ -175,6 +175,41 @@ TEST(clear_and_changes, "3.6 2.9 2.14")
     CHECK(!readable(kq));
 }
 
+/* 3.6 2.9 Growth that was read before it was collected is news all the same: the offset may move back into it. */
+TEST(clear_and_an_offset_in_what_grew, "3.6 2.9")
+{
+    int kq = queue(), fd = file_at_its_end("file");
+    OK(lseek(fd, 0, SEEK_SET));
+    change(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, 1);
+    EXPECT_NEXT(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, SIZE, 1);
+    take(fd, SIZE);
+    nothing(kq);
+    grow("file", 3);
+    take(fd, 3);
+    nothing(kq);
+    OK(lseek(fd, -2, SEEK_END));
+    EXPECT_NEXT(kq, fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 2, 1);
+    nothing(kq);
+}
+
+/* 3.6 10.5 A file that is written on and on does not wake anybody while its knote is disabled. */
+TEST(disabled_at_the_end, "2.5 3.6 10.5")
+{
+    int kq = queue(), fd = file_at_its_end("file");
+    change(kq, fd, EVFILT_READ, EV_ADD, 0, 0, 1);
+    nothing(kq);
+    change(kq, fd, EVFILT_READ, EV_DISABLE, 0, 0, 1);
+    grow("file", 1);
+    while (readable(kq))
+        nothing(kq);
+    for (int i = 0; i < 3; i++) {
+        grow("file", 1);
+        CHECK(!readable(kq));
+    }
+    change(kq, fd, EVFILT_READ, EV_ENABLE, 0, 0, 1);
+    EXPECT_NEXT(kq, fd, EVFILT_READ, EV_ADD, 0, 4, 1);
+}
+
 /* 2.12 3.6 EV_FORCEONESHOT at the end of a file: data 0, and the knote is gone. */
 TEST(forced_at_the_end, "2.12 3.6")
 {

@@ -153,6 +153,80 @@ TEST(last_name_goes_and_a_knote_is_added, "5.3 10.5")
     silent(kq);
 }
 
+/* 5.1 5.3 The same: what happened to the file between the end and the younger knote is told, and nothing made up. */
+static void last_name_goes(unsigned wish, int grows, unsigned expected)
+{
+    int kq = queue(), fd = new_file("file", SIZE), second = OK(dup(fd));
+    OK(link("file", "name"));
+    watch(kq, fd, wish, 1);
+    OK(unlink("file"));
+    silent(kq);
+    OK(unlink("name"));
+    if (grows)
+        OK(ftruncate(fd, SIZE + 1));
+    watch(kq, second, NOTE_ATTRIB, 2);
+    EXPECT_NOTES(kq, fd, expected, 1);
+    silent(kq);
+    OK(ftruncate(fd, SIZE + 2));
+    if (wish & (NOTE_WRITE | NOTE_EXTEND))
+        EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_EXTEND, 1);
+    silent(kq);
+}
+
+TEST(last_name_goes_and_the_file_grows_before_a_knote_is_added, "5.1 5.3")
+{
+    last_name_goes(NOTE_DELETE | NOTE_EXTEND, 1, NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND);
+}
+
+TEST(last_name_goes_and_nothing_else_happens, "5.3 5.4")
+{
+    last_name_goes(NOTE_DELETE | NOTE_WRITE | NOTE_ATTRIB, 0, NOTE_DELETE);
+}
+
+/* 5.1 5.4 What happened before a knote was added is the older knote's alone, collected or not. */
+TEST(written_before_a_knote_is_added, "5.1 5.4")
+{
+    int kq = queue(), fd = new_file("file", SIZE), second = OK(open("file", O_RDONLY));
+    watch(kq, fd, CHANGES, 1);
+    append_to("file", 1);
+    OK(fchmod(fd, 0600));
+    watch(kq, second, CHANGES, 2);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB, 1);
+    silent(kq);
+}
+
+/* 2.5 5.4 So it is where the older knote is disabled, and what came to nothing is not told to it any more. */
+TEST(grown_while_disabled_before_a_knote_is_added, "2.5 5.1 5.4")
+{
+    int kq = queue(), fd = new_file("file", SIZE), second = OK(open("file", O_RDONLY));
+    watch(kq, fd, NOTE_EXTEND, 1);
+    change(kq, fd, EVFILT_VNODE, EV_DISABLE, 0, 0, 1);
+    for (int i = 0; i < 3; i++) {
+        overwrite(fd);
+        silent(kq);
+    }
+    append_to("file", 1);
+    watch(kq, second, CHANGES, 2);
+    silent(kq);
+    change(kq, fd, EVFILT_VNODE, EV_ENABLE, 0, 0, 1);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_EXTEND, 1);
+    silent(kq);
+}
+
+/* 2.3 5.1 More is wanted by one of two knotes: the other goes on. */
+TEST(wish_beside_another_knote, "2.3 5.1")
+{
+    int kq = queue(), fd = new_file("file", SIZE), second = OK(open("file", O_RDONLY));
+    watch(kq, fd, NOTE_WRITE, 1);
+    watch(kq, second, NOTE_RENAME, 2);
+    watch(kq, second, NOTE_LINK, 2);
+    overwrite(fd);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
+    OK(link("file", "name"));
+    EXPECT_NOTES(kq, second, NOTE_LINK, 2);
+    silent(kq);
+}
+
 /* 5.3 Renaming a directory above is not renaming the file, also where only its name would tell. */
 TEST(directory_above_is_renamed, "5.3 5.5")
 {

@@ -379,6 +379,14 @@ ACTION(setting_its_times, "5.3", NOTE_ATTRIB)
     OK(utimensat(AT_FDCWD, "dir", NULL, 0));
 }
 
+/* 5.3 Its own attributes beside what is made in it, seen at once. */
+ACTION(setting_its_times_before_a_subdirectory_is_made, "5.1 5.3", NOTE_ATTRIB | SUBDIRECTORIES)
+{
+    (void)fd;
+    OK(utimensat(AT_FDCWD, "dir", NULL, 0));
+    OK(mkdir("dir/new", 0755));
+}
+
 ACTION(renaming_it, "5.3", NOTE_RENAME)
 {
     (void)fd;

@@ -57,6 +57,41 @@ TEST(one_event_after_the_other, "5.1 5.2 5.3")
     silent(kq);
 }
 
+/* 5.3 Two names more, or less, with a write in between: both were seen at once, and none is an attribute. */
+TEST(names_on_both_sides_of_a_write, "5.1 5.3")
+{
+    int kq = queue(), fd = new_file("file", SIZE);
+    watch(kq, fd, CHANGES, 0xfeed);
+    OK(link("file", "second"));
+    overwrite(fd);
+    OK(link("file", "third"));
+    EXPECT_NOTES(kq, fd, NOTE_LINK | NOTE_WRITE, 0xfeed);
+    OK(unlink("file"));
+    overwrite(fd);
+    OK(unlink("second"));
+    EXPECT_NOTES(kq, fd, NOTE_LINK | NOTE_WRITE, 0xfeed);
+    silent(kq);
+    OK(link("third", "fourth"));
+    overwrite(fd);
+    OK(chmod("third", 0600));
+    EXPECT_NOTES(kq, fd, NOTE_LINK | NOTE_WRITE | NOTE_ATTRIB, 0xfeed);
+    silent(kq);
+}
+
+/* 5.1 5.3 The time of modification is set after a write, before either is collected: both are told. */
+TEST(grown_and_dated_back, "5.1 5.2 5.3")
+{
+    const unsigned wishes[] = {CHANGES, NOTE_ATTRIB | NOTE_EXTEND, NOTE_ATTRIB | NOTE_WRITE};
+    int kq = queue(), fd = new_file("file", SIZE);
+    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
+        watch(kq, fd, wishes[i], 0xfeed);
+        append_to("file", 1);
+        OK(futimens(fd, (struct timespec[2]){{0, UTIME_OMIT}, {1000 + (time_t)i, 0}}));
+        EXPECT_NOTES(kq, fd, NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB, 0xfeed);
+        silent(kq);
+    }
+}
+
 /* 5.3 The watch follows a renamed file, and has nothing of the one that takes its name. */
 TEST(watch_follows_the_file, "5.3")
 {

@@ -201,6 +201,38 @@ TEST(memfd, "5.5 5.2 5.3")
     silent(kq);
 }
 
+/* 5.1 5.3 What becomes of a memfd at once is told at once; that the time of access was set is no rename. */
+TEST(memfd_changes_add_up, "5.1 5.3 5.5")
+{
+    const struct timespec modified[2] = {{0, UTIME_OMIT}, {1000, 0}}, accessed[2] = {{1000, 0}, {0, UTIME_OMIT}};
+    int kq = queue(), fd = OK(memfd_create("memory", MFD_CLOEXEC));
+    watch(kq, fd, CHANGES, 1);
+    put(fd, SIZE);
+    OK(fchmod(fd, 0600));
+    EXPECT_NOTES(kq, fd, GROWTH | NOTE_ATTRIB, 1);
+    put(fd, SIZE);
+    OK(futimens(fd, modified));
+    EXPECT_NOTES(kq, fd, GROWTH | NOTE_ATTRIB, 1);
+    OK(futimens(fd, accessed));
+    EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 1);
+    silent(kq);
+}
+
+/* 5.1 5.4 What happened to a memfd before it was wanted is not told, and what was wanted then is. */
+TEST(memfd_wish_changes, "2.3 5.1 5.4 5.5")
+{
+    int kq = queue(), fd = OK(memfd_create("memory", MFD_CLOEXEC));
+    watch(kq, fd, NOTE_ATTRIB, 1);
+    put(fd, SIZE);
+    watch(kq, fd, NOTE_EXTEND, 2);
+    silent(kq);
+    put(fd, SIZE);
+    watch(kq, fd, NOTE_ATTRIB, 3);
+    EXPECT_NOTES(kq, fd, GROWTH, 3);
+    put(fd, SIZE);
+    silent(kq);
+}
+
 /* The errno of what is no note here, or of what no file's system tells. */
 static void untold_is_refused(int kq, int fd, unsigned short flags, unsigned notes)
 {
@@ -248,6 +280,35 @@ TEST(another_file_system, "5.5")
     OK(fchmod(fd, 0640));
     EXPECT_NOTES(kq, fd, NOTE_ATTRIB, 1);
     silent(kq);
+}
+
+#ifdef NOTE_OPEN
+/* 5.3 5.5 Who uses it is told of a file without a name as of any other: it is no memfd. */
+TEST(uses_of_a_file_without_a_name, "5.3 5.5")
+{
+    int fd = open("/dev/shm", O_TMPFILE | O_RDWR, 0600);
+    if (fd == -1)
+        SKIP("nothing is mounted at /dev/shm");
+    int kq = queue();
+    put(fd, SIZE);
+    watch(kq, fd, NOTE_READ | NOTE_WRITE, 1);
+    CHECK_EQ(lseek(fd, 0, SEEK_SET), 0);
+    take(fd, SIZE);
+    EXPECT_NOTES(kq, fd, NOTE_READ, 1);
+    overwrite(fd);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
+    silent(kq);
+}
+#endif
+
+/* 5.5 A namespace is no file, whatever fstat(2) calls it. */
+TEST(namespace_is_no_file, "5.5")
+{
+    int kq = queue(), fd = open("/proc/self/ns/mnt", O_RDONLY);
+    if (fd == -1)
+        SKIP("/proc knows no namespaces here");
+    CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_ADD, NOTE_WRITE, 0, 0), EINVAL);
+    CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 0, 0), ENOENT);
 }
 
 /* 5.5 A file born without a name, which gets one by linkat(2). */

@@ -68,6 +68,21 @@ TEST(removed_after_its_move_was_reported, "5.3")
     CHECK(is_open(fd));
 }
 
+/* 5.3 Its end is seen when a sibling's is told; what is told of its own end after that is not an attribute. */
+TEST(replaced_after_a_sibling_was_removed, "5.3")
+{
+    int kq = queue();
+    OK(mkdir("parent", 0755));
+    OK(mkdir("parent/sibling", 0755));
+    OK(mkdir("parent/another", 0755));
+    int fd = new_directory("parent/dir");
+    watch(kq, fd, NOTE_DELETE | NOTE_ATTRIB, 0xfeed);
+    OK(rmdir("parent/sibling"));
+    OK(rename("parent/another", "parent/dir"));
+    EXPECT_NOTES(kq, fd, NOTE_DELETE, 0xfeed);
+    silent(kq);
+}
+
 /* 5.3 A thread that sleeps hears of the removal. */
 TEST(removal_wakes_a_waiter, "5.3")
 {

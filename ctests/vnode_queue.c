@@ -139,6 +139,72 @@ TEST(discarded_events_do_not_spin, "10.5 5.4")
     sleeps(kq);
 }
 
+/* Until kevent has seen that it comes to nothing: the first time it may be pending from then on. */
+static void comes_to_nothing(int kq, void (*act)(int), int fd)
+{
+    for (int i = 0; i < 2; i++) {
+        act(fd);
+        unready(kq);
+    }
+    for (int i = 0; i < 3; i++) {
+        act(fd);
+        CHECK(!readable(kq));
+    }
+    unready(kq);
+}
+
+static void write_and_read(int fd)
+{
+    char byte;
+    overwrite(fd);
+    CHECK_EQ(pread(fd, &byte, 1, 0), 1);
+}
+
+static void remove_sibling(int fd)
+{
+    (void)fd;
+    OK(mkdir("sibling", 0755));
+    OK(rmdir("sibling"));
+}
+
+/* 2.5 10.5 A file that is written on and on does not wake anybody while its knote is disabled, or has it pending. */
+TEST(disabled_knotes_are_left_alone, "2.5 5.4 10.5")
+{
+    int kq = queue(), fd = new_file("file", SIZE), directory = new_directory("dir");
+    change(kq, fd, EVFILT_VNODE, EV_ADD | EV_CLEAR | EV_DISABLE, NOTE_EXTEND, 0, 1);
+    comes_to_nothing(kq, write_and_read, fd);
+    append_to("file", 1);
+    change(kq, fd, EVFILT_VNODE, EV_ENABLE, 0, 0, 1);
+    EXPECT_NOTES(kq, fd, GROWTH, 1);
+    overwrite(fd);
+    change(kq, fd, EVFILT_VNODE, EV_ADD | EV_DISABLE, NOTE_WRITE, 0, 1);
+    comes_to_nothing(kq, write_and_read, fd);
+    change(kq, fd, EVFILT_VNODE, EV_ENABLE, 0, 0, 1);
+    EXPECT_NOTES(kq, fd, NOTE_WRITE, 1);
+    change(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 0, 0);
+    change(kq, directory, EVFILT_VNODE, EV_ADD | EV_CLEAR | EV_DISABLE, NOTE_DELETE, 0, 2);
+    comes_to_nothing(kq, remove_sibling, directory);
+    OK(rmdir("dir"));
+    change(kq, directory, EVFILT_VNODE, EV_ENABLE, 0, 0, 2);
+    EXPECT_NOTES(kq, directory, NOTE_DELETE, 2);
+    silent(kq);
+}
+
+/* 2.6 10.5 Nor does what a knote wanted that has gone, beside another one of the file. */
+TEST(what_the_other_knote_wanted_is_left_alone, "2.6 5.4 10.5")
+{
+    int kq = queue(), fd = new_file("file", SIZE), second = OK(open("file", O_RDONLY));
+    watch(kq, fd, NOTE_RENAME, 1);
+    watch(kq, second, NOTE_WRITE, 2);
+    overwrite(fd);
+    EXPECT_NOTES(kq, second, NOTE_WRITE, 2);
+    change(kq, second, EVFILT_VNODE, EV_DELETE, 0, 0, 0);
+    comes_to_nothing(kq, write_and_read, fd);
+    OK(rename("file", "renamed"));
+    EXPECT_NOTES(kq, fd, NOTE_RENAME, 1);
+    silent(kq);
+}
+
 /* 1.4 A knote that is added, or enabled with an event kept, while a thread waits, wakes it. */
 TEST(knote_added_while_a_thread_waits, "1.4 2.5")
 {

@@ -10,6 +10,8 @@
 
 #include "vnodes.h"
 
+#include <sys/mman.h>
+
 #if defined(EVFILT_VNODE) && defined(__linux__)
 
 #include <sched.h>
@@ -238,6 +240,9 @@ TEST(notes_without_proc, "5.3 5.5 2.3")
         CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_ADD, unseen[i], 0, 0), ENOTSUP);
         CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_DELETE, 0, 0, 0), ENOENT);
     }
+    /* A memfd's are not told anywhere. */
+    int memory = OK(memfd_create("memory", MFD_CLOEXEC));
+    CHECK_EQ(change_errno(kq, memory, EVFILT_VNODE, EV_ADD, NOTE_READ, 0, 0), EINVAL);
     watch(kq, fd, NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_DELETE, 1);
     for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++)
         CHECK_EQ(change_errno(kq, fd, EVFILT_VNODE, EV_ADD, unseen[i], 0, 2), ENOTSUP);

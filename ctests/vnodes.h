@@ -113,5 +113,27 @@ static inline void vnode_silent(const char *file, int line, int kq)
     vnode_unready(file, line, kq);
 }
 
+#ifdef __linux__
+/* The number of inotify watches that the process holds, or -1 where the system does not tell. */
+static inline int watches_held(void)
+{
+    int count = 0;
+    for (int fd = 3; fd < 2000; fd++) {
+        char path[64], target[64] = "", line[512];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        if (readlink(path, target, sizeof target - 1) == -1 || strcmp(target, "anon_inode:inotify") != 0)
+            continue;
+        snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+        FILE *file = fopen(path, "re");
+        if (!file)
+            return -1;
+        while (fgets(line, sizeof line, file))
+            count += strncmp(line, "inotify wd:", 11) == 0;
+        fclose(file);
+    }
+    return count;
+}
+#endif
+
 #endif
 #endif

@@ -399,11 +399,12 @@ impl Queue<'_> {
         }
     }
 
-    /// That the kernel's watch ended may be among what was lost.
+    /// That the kernel's watch ended may be among what was lost. (A parent is another one now, perhaps, which the others
+    /// are not in: `follow` sees to that.)
     fn renew_watch(&mut self, watch: WatchId) {
         let mut members = self.contents.watches.members(watch);
-        while let Some((m, _)) = members.next(&self.contents.watches) {
-            if self.contents.watches.watch(watch).wd >= 0 {
+        while let Some((m, member)) = members.next(&self.contents.watches) {
+            if self.contents.watches.watch(watch).wd >= 0 && member.role != Role::Parent {
                 let _ = self.watch_again(watch, m);
             }
         }

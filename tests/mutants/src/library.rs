@@ -19,7 +19,7 @@ const SCOPE: [&str; 8] = [
     "src/platform/program.rs",
 ];
 /// Not compiled on the machines that this runs on.
-const ELSEWHERE: &str = "_portable.rs";
+const ELSEWHERE: [&str; 3] = ["_portable.rs", "/kernel/other.rs", "/kernel/solaris.rs"];
 const MOST_ERRORS: usize = 12;
 
 /// The folders, all below that of the repository.
@@ -73,10 +73,14 @@ pub fn lock(places: &Places) -> Result<fs::File, String> {
     Ok(file)
 }
 
+fn is_elsewhere(file: &str) -> bool {
+    ELSEWHERE.iter().any(|name| file.ends_with(name))
+}
+
 /// All mutants of the scope that can be built; the library with them, and what tries it.
 pub fn build(places: &Places) -> Result<Vec<Mutant>, String> {
     let mut mutants = Vec::new();
-    for file in SCOPE.iter().flat_map(|folder| sources(&places.root, folder)).filter(|f| !f.ends_with(ELSEWHERE)) {
+    for file in SCOPE.iter().flat_map(|folder| sources(&places.root, folder)).filter(|file| !is_elsewhere(file)) {
         let text = read(&places.root.join(&file))?;
         mutants.extend(points::of_file(&file, &text)?);
     }
@@ -144,7 +148,7 @@ fn copy_crate(places: &Places) -> Result<(), String> {
     }
     names.push("src/platform/linux/streams.c".to_string());
     let mutated = |name: &String| SCOPE.iter().any(|folder| name.starts_with(folder) && name.ends_with(".rs"));
-    for name in names.iter().filter(|name| !mutated(name) || name.ends_with(ELSEWHERE)) {
+    for name in names.iter().filter(|name| !mutated(name) || is_elsewhere(name)) {
         let mut text = read(&places.root.join(name))?;
         match name.as_str() {
             "src/lib.rs" => text.push_str("mod mutation;\n"),
@@ -177,7 +181,7 @@ impl Stretches {
 fn write_woven(places: &Places, mutants: &[Mutant]) -> Result<BTreeMap<String, Stretches>, String> {
     let mut files: BTreeMap<String, Vec<(usize, &Mutant)>> = BTreeMap::new();
     for folder in SCOPE {
-        for file in sources(&places.root, folder).into_iter().filter(|file| !file.ends_with(ELSEWHERE)) {
+        for file in sources(&places.root, folder).into_iter().filter(|file| !is_elsewhere(file)) {
             files.insert(file, Vec::new());
         }
     }
