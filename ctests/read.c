@@ -314,6 +314,26 @@ STREAMS(note_lowat_may_change, "3.1 2.1 2.3")
     EXPECT_NEXT(kq, s[0], EVFILT_READ, EV_ADD, 0, 5, 0);
 }
 
+/* 2.1 A mark that was reached goes with the next EV_ADD as well: less than it is reported then. */
+STREAMS(note_lowat_that_was_reached_is_taken_away, "3.1 2.1")
+{
+    int kq = queue(), s[2];
+    connected(kind, s);
+    change(kq, s[0], EVFILT_READ, EV_ADD, NOTE_LOWAT, 4, 0);
+    put(s[1], 5);
+    until_queued(s[0], 5);
+    EXPECT_NEXT(kq, s[0], EVFILT_READ, EV_ADD, 0, 5, 0);
+    change(kq, s[0], EVFILT_READ, EV_ADD, 0, 0, 0);
+    take(s[0], 3);
+    EXPECT_NEXT(kq, s[0], EVFILT_READ, EV_ADD, 0, 2, 0);
+    change(kq, s[0], EVFILT_READ, EV_ADD, NOTE_LOWAT, 2, 0);
+    EXPECT_NEXT(kq, s[0], EVFILT_READ, EV_ADD, 0, 2, 0);
+    change(kq, s[0], EVFILT_READ, EV_DISABLE, 0, 0, 0);
+    change(kq, s[0], EVFILT_READ, EV_ADD | EV_ENABLE, 0, 0, 0);
+    take(s[0], 1);
+    EXPECT_NEXT(kq, s[0], EVFILT_READ, EV_ADD, 0, 1, 0);
+}
+
 /* 3.1 A mark is as wide as data: one beyond 32 bits is never reached, not cut off. */
 STREAMS(note_lowat_is_not_truncated, "3.1")
 {
