@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 
 #include <grp.h>
+#include <stdio.h>
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
@@ -213,6 +214,56 @@ TEST(no_pidfd_open_and_reaped, "8.4")
     EXPECT_TRUE_OR_UNKNOWN(ev, child.pid, CODE(3), 1);
     nothing(kq);
     sleeps(kq);
+}
+
+/* Does the process catch the signal, as the system sees it? */
+static int is_caught(int signo)
+{
+    unsigned long long caught;
+    char line[256];
+    int is = -1;
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status && fgets(line, sizeof line, status))
+        if (sscanf(line, "SigCgt: %llx", &caught) == 1)
+            is = (int)(caught >> (signo - 1) & 1);
+    if (status)
+        fclose(status);
+    if (is == -1)
+        SKIP("/proc does not tell what is caught");
+    return is;
+}
+
+/* 8.2 7.2 What tells of children is a handler for SIGCHLD then. It is there as long as anybody wants to know. */
+TEST(no_pidfd_open_and_the_handler_goes, "8.2 7.2")
+{
+    int kq = queue();
+    struct puppet one, other;
+    give_birth(&one);
+    give_birth(&other);
+    forbid_process_descriptors(ENOSYS);
+    CHECK(!is_caught(SIGCHLD));
+    change(kq, one.pid, EVFILT_PROC, EV_ADD, NOTES, 0, 1);
+    change(kq, other.pid, EVFILT_PROC, EV_ADD, NOTES, 0, 2);
+    CHECK(is_caught(SIGCHLD));
+    change(kq, one.pid, EVFILT_PROC, EV_DELETE, 0, 0, 0);
+    CHECK(is_caught(SIGCHLD));
+    change(kq, SIGCHLD, EVFILT_SIGNAL, EV_ADD, 0, 0, 3);
+    exits(&other, 4);
+    struct kevent ev[4];
+    int count = collect(kq, ev, 4);
+    EXPECT_EVENT(*find_event(ev, count, other.pid, EVFILT_PROC), other.pid, EVFILT_PROC, ENDED, NOTES, CODE(4), 2);
+    CHECK(is_caught(SIGCHLD));
+    change(kq, SIGCHLD, EVFILT_SIGNAL, EV_DELETE, 0, 0, 0);
+    CHECK(!is_caught(SIGCHLD));
+    change(kq, SIGCHLD, EVFILT_SIGNAL, EV_ADD, 0, 0, 3);
+    change(kq, one.pid, EVFILT_PROC, EV_ADD, NOTES, 0, 1);
+    change(kq, SIGCHLD, EVFILT_SIGNAL, EV_DELETE, 0, 0, 0);
+    CHECK(is_caught(SIGCHLD));
+    change(kq, one.pid, EVFILT_PROC, EV_DELETE, 0, 0, 0);
+    CHECK(!is_caught(SIGCHLD));
+    change(kq, one.pid, EVFILT_PROC, EV_ADD, NOTES, 0, 1);
+    OK(close(kq));
+    CHECK(!is_caught(SIGCHLD));
 }
 
 /* ---- No word of forks --------------------------------------------------------------------------- */
