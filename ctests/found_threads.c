@@ -223,6 +223,33 @@ TEST_LIMIT(cancelled_waiter_loses_no_one_shot, "1.13 2.7", 60)
     cancel_and_write(EV_ONESHOT);
 }
 
+/* 1.13 6.1 Nor an expiry: one that the system has told of to nobody else. */
+TEST_LIMIT(cancelled_waiter_loses_no_timer, "1.13 6.1", 60)
+{
+    unsigned seed = 5;
+    int kq = queue();
+    for (int round = 0; round < 1000; round++) {
+        struct victim victim = {.kq = kq, .count = -2};
+        struct thread thread;
+        struct kevent ev;
+        change(kq, 7, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_USECONDS, 50 + rand_r(&seed) % 200, 0xfeed);
+        start(&thread, wait_cancelled, &victim);
+        spin(&seed, 60000);
+        OK0(pthread_cancel(thread.id));
+        void *result = join(&thread);
+        if (victim.count != -2) {
+            CHECK(result == NULL);
+            CHECK_EQ(victim.count, 1);
+            ev = victim.ev[0];
+        } else {
+            CHECK(result == PTHREAD_CANCELED);
+            wait_event(kq, &ev);
+        }
+        EXPECT_EVENT(ev, 7, EVFILT_TIMER, EV_ADD | EV_ONESHOT | EV_CLEAR, 0, 1, 0xfeed);
+        nothing(kq);
+    }
+}
+
 /* 1.13 2.9 Nor an edge. */
 TEST_LIMIT(cancelled_waiter_loses_no_edge, "1.13 2.9", 60)
 {

@@ -21,6 +21,24 @@ static void let_expire(int kq)
 
 /* ---- Added again -------------------------------------------------------------------------------- */
 
+/* 2.1 2.5 A change that is refused changes nothing: not the time, not the udata, and a disabled timer stays disabled. */
+TEST(refused_change_changes_nothing, "2.1 2.5 6.1")
+{
+    int kq = queue();
+    change(kq, 1, EVFILT_TIMER, EV_ADD | EV_DISABLE, 0, 1, 0xfeed);
+    CHECK_EQ(change_errno(kq, 1, EVFILT_TIMER, EV_ADD, NOTE_SECONDS | NOTE_USECONDS, 1, 0xdead), EINVAL);
+    change(kq, 2, EVFILT_TIMER, EV_ADD | EV_ONESHOT, 0, 3, 0xbeef);
+    EXPECT_NEXT(kq, 2, EVFILT_TIMER, EV_ADD | EV_ONESHOT | EV_CLEAR, 0, 1, 0xbeef);
+    nothing(kq);
+    change(kq, 1, EVFILT_TIMER, EV_ENABLE | EV_KEEPUDATA, 0, 0, 0);
+    struct kevent ev;
+    wait_event(kq, &ev);
+    EXPECT_EVENT_ANY(ev, 1, EVFILT_TIMER, EV_ADD | EV_CLEAR, 0, 1, 0xfeed, DATA_AT_LEAST);
+    CHECK_EQ(change_errno(kq, 1, EVFILT_TIMER, EV_ADD | EV_DISABLE, NOTE_SECONDS | NOTE_USECONDS, 1, 0xdead), EINVAL);
+    wait_event(kq, &ev);
+    EXPECT_EVENT_ANY(ev, 1, EVFILT_TIMER, EV_ADD | EV_CLEAR, 0, 1, 0xfeed, DATA_AT_LEAST);
+}
+
 /* 6.5 A timer that is deleted makes no other late: the order in which these are made puts it between a later one and the
  * last of a heap. */
 TEST(deleting_one_makes_no_other_late, "6.5 2.6")

@@ -103,6 +103,8 @@ fn collect_by<const N: usize>(
             None => &timeout,
             short => short,
         };
+        // What has been taken in is the program's: who is cancelled now would take it along.
+        let cancelable = cancelable && out.len() == 0;
         if !cancelable {
             cancellation.hold();
         }
