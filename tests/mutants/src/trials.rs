@@ -75,12 +75,10 @@ impl<'a> Trials<'a> {
             let Some(&number) = by_key.get(key) else { continue };
             let killer = titles.get(detail).filter(|_| verdict == "killed");
             if source != mutants[number].source.to_string() {
-                match killer {
-                    Some(&case) => {
-                        once_killed.insert(number, case);
-                    }
-                    None => verdicts[number] = Verdict::Open,
+                if let Some(&case) = killer {
+                    once_killed.insert(number, case);
                 }
+                verdicts[number] = Verdict::Open;
                 continue;
             }
             verdicts[number] = match verdict {
@@ -179,18 +177,15 @@ impl<'a> Trials<'a> {
             .map(|&number| (cost(number), number))
             .collect();
         order.sort_by(|a, b| a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal));
+        let (most, long) = if first { (FIRST_CASES, FIRST_TIME) } else { (usize::MAX, Duration::MAX) };
         let mut time = Duration::ZERO;
         let within = |number: &usize| {
             time += self.cases[*number].usual;
-            time <= FIRST_TIME
+            time <= long
         };
         let once = self.once_killed.get(&mutant).copied();
         let order = order.into_iter().map(|(_, number)| number).filter(|&number| Some(number) != once);
-        if first {
-            once.into_iter().chain(order.take(FIRST_CASES).take_while(within)).collect()
-        } else {
-            order.collect()
-        }
+        once.into_iter().chain(order.take(most).take_while(within)).collect()
     }
 
     /// `None`: the time was up before that was known.
