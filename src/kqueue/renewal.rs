@@ -59,14 +59,14 @@ impl Queue<'_> {
     #[cold]
     fn renew(&mut self, place: Place) -> bool {
         let kernel = self.kernel;
-        let Ok(mut renewal) = kernel.begin_renewal(self.slot, place, self.contents.woken) else { return false };
-        let renewed = self.move_items(&mut renewal, place).is_ok() && renewal.end();
+        let Ok(renewal) = kernel.begin_renewal(self.slot, place, self.contents.woken) else { return false };
+        let renewed = self.move_items(&renewal, place).is_ok() && renewal.end();
         self.contents.staleness.renewed |= renewed && place == Place::MAIN;
         renewed
     }
 
     /// `ENOMEM`: not all are moved, and the old epoll has to stay.
-    fn move_items(&mut self, renewal: &mut Renewal, place: Place) -> Result<()> {
+    fn move_items(&mut self, renewal: &Renewal, place: Place) -> Result<()> {
         let mut fd = 0;
         while let Some((found, _)) = self.contents.nodes.from(fd) {
             fd = found + 1;

@@ -31,7 +31,7 @@ impl Poller {
             return Err(Errno::EBADF);
         }
         let new = sys::move_up(sys::own(sys::epoll_create()?), sys::least_helper())?;
-        let mut renewal = Renewal { poller: self, slot, place, old, new, _hold: hold };
+        let renewal = Renewal { poller: self, slot, place, old, new, _hold: hold };
         if place == Place::MAIN {
             for (helper, events, key) in self.helpers() {
                 let fd = helper.load(Relaxed);
@@ -48,16 +48,16 @@ impl Poller {
 
 impl Renewal<'_> {
     /// Puts the item of `fd` into the new epoll. False: the old one has none for what the number is now. `ENOMEM`.
-    pub fn move_item(&mut self, fd: i32, epoch: u32, armed: Arm) -> Result<bool> {
+    pub fn move_item(&self, fd: i32, epoch: u32, armed: Arm) -> Result<bool> {
         self.carry(fd, armed.events(), Poller::key(fd, epoch))
     }
 
     /// The same for the pidfd of a process.
-    pub fn move_process(&mut self, pidfd: i32, index: u32) -> Result<bool> {
+    pub fn move_process(&self, pidfd: i32, index: u32) -> Result<bool> {
         self.carry(pidfd, (EPOLLIN | EPOLLET) as u32, u64::from(index) << 32 | u64::from(PROCESS))
     }
 
-    fn carry(&mut self, fd: i32, events: u32, key: u64) -> Result<bool> {
+    fn carry(&self, fd: i32, events: u32, key: u64) -> Result<bool> {
         if !set_item(self.old, fd, events, key)? {
             return Ok(false);
         }
