@@ -33,7 +33,7 @@ enum { ANYHOW = -1, IF_THERE = -2 };
 struct fault {
     const char *name;
     int call;
-    int argument; /* which one has to be `value`, or one of: */
+    int argument; /* which one has to be `value`; or ANYHOW; or IF_THERE: the epoll has to have the item */
     uint64_t value;
     const char *use;
     int errors[8];

@@ -158,6 +158,20 @@ static void *wait_cancelled(void *argument)
     return NULL;
 }
 
+/* The one event: the cancelled waiter returned it, and only then, or it is still there. */
+static struct kevent cancelled_waiters_event(struct victim *victim, const void *result)
+{
+    if (victim->count != -2) {
+        CHECK(result == NULL);
+        CHECK_EQ(victim->count, 1);
+        return victim->ev[0];
+    }
+    struct kevent ev;
+    CHECK(result == PTHREAD_CANCELED);
+    wait_event(victim->kq, &ev);
+    return ev;
+}
+
 /* Passes some time, a little more or less every time. */
 static void spin(unsigned *seed, int most)
 {
@@ -166,8 +180,7 @@ static void spin(unsigned *seed, int most)
 }
 
 /*
- * One byte and a cancellation race, 1,000 times: the event was returned, and only then, or is still there.
- * An edge that a cancelled waiter left may come once more (BUGS.md).
+ * One byte and a cancellation race, 1,000 times. An edge that a cancelled waiter left may come once more (BUGS.md).
  */
 static void cancel_and_write(unsigned short mode)
 {
@@ -178,7 +191,6 @@ static void cancel_and_write(unsigned short mode)
     for (int round = 0; round < 1000; round++) {
         struct victim victim = {.kq = kq, .count = -2};
         struct thread thread;
-        struct kevent ev;
         if (round == 0 || mode == EV_ONESHOT)
             change(kq, p[0], EVFILT_READ, EV_ADD | mode, 0, 0, 0xfeed);
         start(&thread, wait_cancelled, &victim);
@@ -195,14 +207,7 @@ static void cancel_and_write(unsigned short mode)
             put(p[1], 1);
         }
         void *result = join(&thread);
-        if (victim.count != -2) {
-            CHECK(result == NULL);
-            CHECK_EQ(victim.count, 1);
-            ev = victim.ev[0];
-        } else {
-            CHECK(result == PTHREAD_CANCELED);
-            wait_event(kq, &ev);
-        }
+        struct kevent ev = cancelled_waiters_event(&victim, result);
         EXPECT_EVENT(ev, p[0], EVFILT_READ, EV_ADD | mode, 0, 1, 0xfeed);
         if (mode == EV_CLEAR && result == PTHREAD_CANCELED && readable(kq) &&
             OK(kevent(kq, NULL, 0, &ev, 1, &no_wait)) == 1)
@@ -231,20 +236,11 @@ TEST_LIMIT(cancelled_waiter_loses_no_timer, "1.13 6.1", 60)
     for (int round = 0; round < 1000; round++) {
         struct victim victim = {.kq = kq, .count = -2};
         struct thread thread;
-        struct kevent ev;
         change(kq, 7, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_USECONDS, 50 + rand_r(&seed) % 200, 0xfeed);
         start(&thread, wait_cancelled, &victim);
         spin(&seed, 60000);
         OK0(pthread_cancel(thread.id));
-        void *result = join(&thread);
-        if (victim.count != -2) {
-            CHECK(result == NULL);
-            CHECK_EQ(victim.count, 1);
-            ev = victim.ev[0];
-        } else {
-            CHECK(result == PTHREAD_CANCELED);
-            wait_event(kq, &ev);
-        }
+        struct kevent ev = cancelled_waiters_event(&victim, join(&thread));
         EXPECT_EVENT(ev, 7, EVFILT_TIMER, EV_ADD | EV_ONESHOT | EV_CLEAR, 0, 1, 0xfeed);
         nothing(kq);
     }

@@ -403,22 +403,6 @@ TEST(blocked_handled_and_ignored, "7.1 7.2")
 }
 
 /* 7.5 The masks of all threads, seen by another one, are theirs outside kevent(). */
-static uint64_t mask_of_thread(int tid)
-{
-    char name[64], line[256];
-    unsigned long long blocked = ~0ull;
-    FILE *file;
-    snprintf(name, sizeof name, "/proc/self/task/%d/status", tid);
-    file = fopen(name, "r");
-    if (file == NULL)
-        SKIP("no /proc");
-    while (fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "SigBlk: %llx", &blocked) == 1)
-            break;
-    fclose(file);
-    return blocked;
-}
-
 struct visitor {
     int kq;
     int done[2], leave[2];
@@ -445,8 +429,8 @@ TEST(masks_seen_from_outside, "7.5")
     set_handler(SIGUSR2, count_signal, 0);
     start(&thread, visit, &visitor);
     take(visitor.done[0], 1);
-    CHECK_EQ(mask_of_thread(getpid()), 0);
-    CHECK_EQ(mask_of_thread(thread.tid), 0);
+    CHECK_EQ(signal_mask(getpid(), "SigBlk"), 0);
+    CHECK_EQ(signal_mask(thread.tid, "SigBlk"), 0);
     put(visitor.leave[1], 1);
     join(&thread);
 }

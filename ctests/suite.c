@@ -791,6 +791,23 @@ static void until_status_asleep(const char *path)
 }
 #endif
 
+#ifdef __linux__
+uint64_t signal_mask(int tid, const char *name)
+{
+    char path[64], line[256], format[32];
+    unsigned long long mask = ~0ull;
+    snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
+    snprintf(format, sizeof format, "%s: %%llx", name);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        SKIP("no /proc");
+    while (fgets(line, sizeof line, file) && sscanf(line, format, &mask) != 1)
+        continue;
+    fclose(file);
+    return mask;
+}
+#endif
+
 void until_asleep(const struct thread *thread)
 {
 #ifdef __linux__

@@ -289,6 +289,10 @@ void *suite_join(const char *file, int line, struct thread *);
 /* Returns once the thread sleeps in a system call. Where that cannot be seen it waits a little: a case
  * must hold also if the thread is not there yet. */
 void until_asleep(const struct thread *);
+#ifdef __linux__
+/* One of a thread's sets of signals by its name in /proc/.../status: SigBlk, SigCgt. */
+uint64_t signal_mask(int tid, const char *name);
+#endif
 /* The same for a single-threaded child. */
 void until_child_asleep(pid_t);
 

@@ -10,8 +10,8 @@
 
 #if defined(EVFILT_VNODE) && defined(__linux__)
 
-#include <sched.h>
-#include <sys/mount.h>
+#include "mounts.h"
+
 #include <sys/syscall.h>
 
 enum { SIZE = 10 };
@@ -123,11 +123,19 @@ TEST(instance_and_rights_are_taken_away, "5.5 5.6 10.5")
     sleeps(kq);
 }
 
+/* A file with two names, and a directory for lose_rights(). */
+static int file_of_two_names(int *directory)
+{
+    int fd = new_file("file", SIZE);
+    *directory = new_directory("dir");
+    OK(link("file", "second"));
+    return fd;
+}
+
 /* 5.5 Linux ends a watch with the last name, where that is not the one that was opened: the same again. */
 TEST(last_name_and_rights_are_taken_away, "5.5 5.3 10.5")
 {
-    int kq = queue(), fd = new_file("file", SIZE), directory = new_directory("dir");
-    OK(link("file", "second"));
+    int directory, kq = queue(), fd = file_of_two_names(&directory);
     watch(kq, fd, NOTE_WRITE | NOTE_DELETE, 1);
     silent(kq);
     lose_rights(fd, directory);
@@ -147,8 +155,7 @@ TEST(last_name_and_rights_are_taken_away, "5.5 5.3 10.5")
 /* 5.5 The same where only writes are wanted, so that nothing is told when the watch ends. */
 TEST(last_name_and_rights_are_taken_from_a_writer, "5.5 5.3 10.5")
 {
-    int kq = queue(), fd = new_file("file", SIZE), directory = new_directory("dir");
-    OK(link("file", "second"));
+    int directory, kq = queue(), fd = file_of_two_names(&directory);
     watch(kq, fd, NOTE_WRITE, 1);
     silent(kq);
     lose_rights(fd, directory);
@@ -164,8 +171,7 @@ TEST(last_name_and_rights_are_taken_from_a_writer, "5.5 5.3 10.5")
 /* 2.5 5.4 The same while the knote is disabled. */
 TEST(last_name_and_rights_are_taken_away_while_disabled, "2.5 5.3 5.4 5.5")
 {
-    int kq = queue(), fd = new_file("file", SIZE), directory = new_directory("dir");
-    OK(link("file", "second"));
+    int directory, kq = queue(), fd = file_of_two_names(&directory);
     watch(kq, fd, NOTE_WRITE | NOTE_DELETE, 1);
     change(kq, fd, EVFILT_VNODE, EV_DISABLE, 0, 0, 1);
     silent(kq);
@@ -337,7 +343,7 @@ static void mount_uncounted(const char *name)
     OK(mkdir(path, 0755));
     snprintf(path, sizeof path, "upper/%s", name);
     OK(mkdir(path, 0755));
-    if (unshare(CLONE_NEWNS) == -1 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == -1
+    if (own_mounts() == -1
         || mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work") == -1)
         SKIP("no overlay file system can be mounted here");
     OK(chdir("merged"));
@@ -439,8 +445,7 @@ TEST(uncounted_subdirectories_without_proc, "5.3 5.5")
 {
     mount_uncounted("dir");
     int kq = queue(), fd = OK(open("dir", O_RDONLY | O_DIRECTORY));
-    if (mount("none", "/proc", "tmpfs", 0, NULL) == -1)
-        SKIP("/proc cannot be hidden from this process");
+    hide_proc();
     watch(kq, fd, NOTE_LINK, 1);
     OK(mkdir("dir/sub", 0755));
     EXPECT_NOTES(kq, fd, NOTE_LINK, 1);

@@ -10,12 +10,11 @@
 
 #include "vnodes.h"
 
-#include <sys/mman.h>
-
 #if defined(EVFILT_VNODE) && defined(__linux__)
 
-#include <sched.h>
-#include <sys/mount.h>
+#include "mounts.h"
+
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 enum { SIZE = 10 };
@@ -203,13 +202,6 @@ TEST(unreadable_parent, "5.3 5.5")
     OK(unlinkat(parent, "dir", AT_REMOVEDIR));
     EXPECT_NOTES(kq, fd, NOTE_DELETE, 2);
     nothing(kq);
-}
-
-static void hide_proc(void)
-{
-    if (unshare(CLONE_NEWNS) == -1 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == -1
-        || mount("none", "/proc", "tmpfs", 0, NULL) == -1)
-        SKIP("/proc cannot be hidden from this process");
 }
 
 /* 5.3 5.5 No /proc: watched, or refused with an errno; never accepted and silent. */
